@@ -1,0 +1,381 @@
+//! The writer: a serializer around postcard's that counts, marks and refuses what would come back wrong.
+//!
+//! Postcard writes the leaves; what has parts is written here, because each part must pass through this serializer again.
+//! The value that a successful step returns, [`Written`], cannot be made elsewhere: a type whose `Serialize` forgets to
+//! finish what it began, or to begin at all, does not compile.
+
+mod compound;
+mod octet;
+
+use std::any::type_name;
+use std::fmt::{self, Write};
+
+use multiprocess_sys::handle::OwnedHandle;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+use crate::failure::Failure;
+use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark};
+use crate::{Parcel, handle};
+use compound::{Elements, Entries, Fields, Values};
+use octet::Octet;
+
+/// The bytes of one message and all that is counted while they are written.
+pub(crate) struct Writer<'c> {
+    postcard: postcard::Serializer<Output>,
+    handles: Vec<OwnedHandle>,
+    /// The name of a carrier that takes no handles.
+    carrier: Option<&'c str>,
+    depth: usize,
+    empty_left: usize,
+    /// An inner value failed; its type may try to go on as if it had not.
+    broken: bool,
+}
+
+/// The proof that a value was written to its end.
+pub(crate) struct Written(());
+
+impl<'c> Writer<'c> {
+    #[inline]
+    pub(crate) fn new(carrier: Option<&'c str>) -> Writer<'c> {
+        Writer {
+            postcard: postcard::Serializer { output: Output(Vec::new()) },
+            handles: Vec::new(),
+            carrier,
+            depth: 0,
+            empty_left: EMPTY_MAX,
+            broken: false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn finish(self) -> Result<Parcel, Failure> {
+        if self.broken {
+            return Err(Failure::new("a value inside it failed, and the type around that value hid it"));
+        }
+        Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles })
+    }
+
+    #[inline]
+    fn position(&self) -> usize {
+        self.postcard.output.0.len()
+    }
+
+    /// Counts and indexes: a varint, of one byte nearly always.
+    #[inline]
+    fn number(&mut self, number: usize) -> Result<(), Failure> {
+        match u8::try_from(number) {
+            Ok(byte @ ..0x80) => leaf((&mut self.postcard).serialize_u8(byte)),
+            _ => leaf((&mut self.postcard).serialize_u64(number as u64)),
+        }
+    }
+
+    #[inline]
+    fn variant(&mut self, index: u32, name: &str) -> Result<(), Failure> {
+        self.number(index as usize)?;
+        self.postcard.output.extend(&Mark::EMPTY.with(name).bytes());
+        Ok(())
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Result<(), Failure> {
+        if self.depth == DEPTH_MAX {
+            return Err(Failure::new(format!("it is nested more than {DEPTH_MAX} levels deep")));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Writes a value that stands alone inside another one.
+    #[inline]
+    fn inner<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Written, Failure> {
+        self.enter()?;
+        let written = value.serialize(&mut *self)?;
+        self.depth -= 1;
+        Ok(written)
+    }
+
+    /// Writes one of several values inside another one.
+    #[inline]
+    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
+        match value.serialize(&mut *self) {
+            Ok(Written(())) => Ok(()),
+            Err(failure) => {
+                self.broken = true;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Writes a sequence of bytes; see `octet`.
+    #[inline]
+    fn octets<T: Serialize>(&mut self, len: usize, octets: impl Iterator<Item = T>) -> Result<Written, Failure> {
+        self.number(len)?;
+        self.enter()?;
+        let start = self.position();
+        let mut misled = false;
+        self.postcard.output.0.extend(octets.map(|octet| {
+            octet.serialize(Octet).unwrap_or_else(|_| {
+                misled = true;
+                0
+            })
+        }));
+        if misled || self.position() - start != len {
+            return Err(Failure::new("a sequence of bytes is not what it seems"));
+        }
+        self.depth -= 1;
+        Ok(Written(()))
+    }
+
+    fn handle<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Written, Failure> {
+        if let Some(carrier) = self.carrier {
+            return Err(Failure::new(format!("{HANDLES_TRAVEL}, not in {carrier}")));
+        }
+        let handle = handle::collect(|| value.serialize(&mut *self))?;
+        self.number(self.handles.len())?;
+        self.handles.push(handle);
+        Ok(Written(()))
+    }
+}
+
+#[inline]
+fn leaf(result: postcard::Result<()>) -> Result<(), Failure> {
+    result.map_err(Failure::malformed)
+}
+
+/// Where postcard puts bytes. The first one makes room for a small message.
+struct Output(Vec<u8>);
+
+impl Output {
+    const ROOM: usize = 64;
+
+    #[inline]
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.0.capacity() - self.0.len() < bytes.len() {
+            self.grow(bytes.len());
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        self.0.reserve(more.max(Output::ROOM));
+    }
+}
+
+impl postcard::ser_flavors::Flavor for Output {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.extend(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        if self.0.len() == self.0.capacity() {
+            self.grow(1);
+        }
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
+impl Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.extend(text.as_bytes());
+        Ok(())
+    }
+}
+
+macro_rules! leaves {
+    ($($method:ident $type:ty;)*) => { $(
+        #[inline]
+        fn $method(self, value: $type) -> Result<Written, Failure> {
+            leaf((&mut self.postcard).$method(value)).map(Written)
+        }
+    )* };
+}
+
+impl<'w, 'c> Serializer for &'w mut Writer<'c> {
+    type Ok = Written;
+    type Error = Failure;
+    type SerializeSeq = Elements<'w, 'c>;
+    type SerializeTuple = Values<'w, 'c>;
+    type SerializeTupleStruct = Values<'w, 'c>;
+    type SerializeTupleVariant = Values<'w, 'c>;
+    type SerializeMap = Entries<'w, 'c>;
+    type SerializeStruct = Fields<'w, 'c>;
+    type SerializeStructVariant = Fields<'w, 'c>;
+
+    leaves! {
+        serialize_bool bool;
+        serialize_i8 i8;
+        serialize_i16 i16;
+        serialize_i32 i32;
+        serialize_i64 i64;
+        serialize_i128 i128;
+        serialize_u8 u8;
+        serialize_u16 u16;
+        serialize_u32 u32;
+        serialize_u64 u64;
+        serialize_u128 u128;
+        serialize_f32 f32;
+        serialize_f64 f64;
+        serialize_char char;
+        serialize_str &str;
+        serialize_bytes &[u8];
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<Written, Failure> {
+        self.serialize_u8(0)
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Written, Failure> {
+        self.postcard.output.extend(&[1]);
+        self.inner(value)
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<Written, Failure> {
+        Ok(Written(()))
+    }
+
+    #[inline]
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<Written, Failure> {
+        Ok(Written(()))
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<Written, Failure> {
+        self.variant(index, variant).map(Written)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Written, Failure> {
+        if name == HANDLE { self.handle(value) } else { self.inner(value) }
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Written, Failure> {
+        self.variant(index, variant)?;
+        self.inner(value)
+    }
+
+    #[inline]
+    fn serialize_seq(self, len: Option<usize>) -> Result<Elements<'w, 'c>, Failure> {
+        let len = len.ok_or_else(|| Failure::new("a sequence does not tell its length beforehand"))?;
+        self.number(len)?;
+        Elements::begin(self, len)
+    }
+
+    #[inline]
+    fn serialize_tuple(self, len: usize) -> Result<Values<'w, 'c>, Failure> {
+        Values::begin(self, "a tuple", len)
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Values<'w, 'c>, Failure> {
+        self.number(len)?;
+        Values::begin(self, name, len)
+    }
+
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Values<'w, 'c>, Failure> {
+        self.variant(index, variant)?;
+        self.number(len)?;
+        Values::begin(self, variant, len)
+    }
+
+    #[inline]
+    fn serialize_map(self, len: Option<usize>) -> Result<Entries<'w, 'c>, Failure> {
+        let unknown = "a map does not tell its length beforehand, as with `#[serde(flatten)]`";
+        let len = len.ok_or_else(|| Failure::new(unknown))?;
+        self.number(len)?;
+        Entries::begin(self, len)
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'w, 'c>, Failure> {
+        Fields::begin(self, name, len)
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Fields<'w, 'c>, Failure> {
+        self.variant(index, variant)?;
+        Fields::begin(self, variant, len)
+    }
+
+    #[inline]
+    fn collect_seq<I>(self, iter: I) -> Result<Written, Failure>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        let iter = iter.into_iter();
+        let len = match iter.size_hint() {
+            (low, Some(high)) if low == high => Some(low),
+            _ => None,
+        };
+        if type_name::<I::Item>() == octet::NAME
+            && let Some(len) = len
+        {
+            return self.octets(len, iter);
+        }
+        let mut elements = self.serialize_seq(len)?;
+        for element in iter {
+            elements.serialize_element(&element)?;
+        }
+        elements.end()
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<Written, Failure> {
+        let start = self.position();
+        write!(self.postcard.output, "{value}").map_err(|_| Failure::new("a text inside it cannot be formatted"))?;
+        let len = self.position() - start;
+        self.number(len)?;
+        // The length belongs before the text, and is known only now.
+        let prefix = self.position() - start - len;
+        self.postcard.output.0[start..].rotate_right(prefix);
+        Ok(Written(()))
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,296 @@
+//! A started process, and getting its result.
+
+use crate::join_error::JoinError;
+use crate::process::StartMethod;
+use crate::protocol::{FAILED, PANICKED, VALUE};
+use crate::registry::{Kept, Life};
+use crate::start::Started;
+use multiprocess_parcel::{PanicReport, Parcel, RemoteError, unpack, unpack_data};
+use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
+use multiprocess_sys::process::Signal;
+use multiprocess_sys::transport::{Message, Received, Socket};
+use multiprocess_sys::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, RawFd};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A started process.
+///
+/// Everything but [`join`](Child::join) takes `&self`, so that one thread may wait while another kills. Dropping it lets the
+/// process run on, leaves no zombie, and never kills.
+///
+/// It has the handle of the process (on Linux its pidfd), which can be read once the process has ended, so it goes into
+/// poll, mio or tokio.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::spawn;
+/// use std::time::Duration;
+///
+/// let child = spawn(|| std::thread::park(), ())?;
+/// assert!(child.is_alive());
+/// assert!(child.wait_timeout(Duration::ZERO)?.is_none());
+/// child.terminate()?;
+/// assert!(!child.wait()?.success());
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+#[must_use = "dropping a `Child` lets the process run on, unwatched"]
+pub struct Child<R> {
+    /// The end to write of a standard input that is [piped](crate::Stdio::piped).
+    pub stdin: Option<ChildStdin>,
+    /// The end to read of a standard output that is piped.
+    pub stdout: Option<ChildStdout>,
+    /// The end to read of a standard error that is piped.
+    pub stderr: Option<ChildStderr>,
+    bond: Option<Bond>,
+    life: Arc<Life>,
+    result: PhantomData<fn() -> R>,
+}
+
+/// What is needed to get the result, and what is to be done when nobody wants it any more.
+pub(crate) struct Bond {
+    /// There until the drop.
+    socket: Option<Kept<Socket>>,
+    life: Arc<Life>,
+    refills: bool,
+}
+
+impl<R> Child<R> {
+    pub(crate) fn new(started: Started, method: StartMethod) -> Child<R> {
+        let Started { life, socket, pipes: [stdin, stdout, stderr] } = started;
+        let refills = method == StartMethod::ForkServer;
+        Child {
+            stdin: stdin.map(ChildStdin::from),
+            stdout: stdout.map(ChildStdout::from),
+            stderr: stderr.map(ChildStderr::from),
+            bond: Some(Bond { socket: Some(socket), life: Arc::clone(&life), refills }),
+            life,
+            result: PhantomData,
+        }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.life.pid
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.life.name
+    }
+
+    /// Whether it ends with this process.
+    pub fn is_daemon(&self) -> bool {
+        self.life.daemon
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&self) -> bool {
+        self.life.is_alive()
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// Nobody knows: somebody else in this program has waited for it; or the program closed its descriptor.
+    #[doc(alias = "exitcode")]
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
+        self.life.status()
+    }
+
+    /// Waits until it has ended. Its result stays to be joined.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait).
+    pub fn wait(&self) -> Result<ExitStatus, Error> {
+        self.life.wait(Deadline::NEVER)?.ok_or_else(|| Error::new(ErrorKind::Other, "waiting for a child: it runs on"))
+    }
+
+    /// Waits until it has ended; `None` if it still runs after `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait).
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>, Error> {
+        self.life.wait(Deadline::after(timeout))
+    }
+
+    /// Waits until it has ended; `None` if it still runs at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait).
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
+        self.life.wait(Deadline::at(deadline))
+    }
+
+    /// Interrupts it, as Ctrl-C does. Nothing happens to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// It may not be signalled (it has changed its user), or the program closed its descriptor.
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.life.signal(Signal::Interrupt)
+    }
+
+    /// Asks it to end (`SIGTERM`). Nothing happens to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`interrupt`](Child::interrupt).
+    pub fn terminate(&self) -> Result<(), Error> {
+        self.life.signal(Signal::Terminate)
+    }
+
+    /// Ends it at once (`SIGKILL`). Nothing happens to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`interrupt`](Child::interrupt).
+    pub fn kill(&self) -> Result<(), Error> {
+        self.life.signal(Signal::Kill)
+    }
+
+    /// Asks it to end, and ends it when `grace` has passed; how it ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`interrupt`](Child::interrupt) and [`try_wait`](Child::try_wait).
+    pub fn stop(&self, grace: Duration) -> Result<ExitStatus, Error> {
+        self.terminate()?;
+        if let Some(status) = self.wait_timeout(grace)? {
+            return Ok(status);
+        }
+        self.kill()?;
+        self.wait()
+    }
+
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Takes out what is needed to join it later without knowing its type.
+    pub(crate) fn take_bond(&mut self) -> Option<Bond> {
+        self.bond.take()
+    }
+}
+
+impl<R: DeserializeOwned> Child<R> {
+    /// Waits until it has ended; the value that its function returned.
+    ///
+    /// # Errors
+    ///
+    /// The function panicked, the process ended without a result, or the result could not be carried over.
+    pub fn join(mut self) -> Result<R, JoinError> {
+        // It may wait for the end of its input.
+        drop(self.stdin.take());
+        let bond = self.bond.take().ok_or_else(|| {
+            JoinError::transfer(Error::new(ErrorKind::Closed, "joining a child that a scope has joined"))
+        })?;
+        decode(bond.finish()?)
+    }
+
+    /// As [`join`](Child::join), without blocking the thread. If the future is dropped, the process runs on.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Child::join), and where there is no tokio runtime with its I/O enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn join_async(mut self) -> Result<R, JoinError> {
+        drop(self.stdin.take());
+        let process = multiprocess_sys::handle::duplicate(self.as_fd()).map_err(JoinError::transfer)?;
+        let process = tokio::io::unix::AsyncFd::new(process).map_err(|e| JoinError::transfer(e.into()))?;
+        let ended = process.readable().await.map(drop);
+        ended.map_err(|e| JoinError::transfer(e.into()))?;
+        drop(process);
+        self.join()
+    }
+}
+
+pub(crate) fn decode<R: DeserializeOwned>(parcel: Parcel) -> Result<R, JoinError> {
+    unpack(parcel).map_err(JoinError::transfer)
+}
+
+impl Bond {
+    /// Waits until the child has ended; its packed value.
+    ///
+    /// What it says is in the socket by then, for no message makes it wait for a reader. Its end is noticed by its pidfd, not by
+    /// the end of the socket: a copy of that may live on in a process that it forked.
+    pub(crate) fn finish(self) -> Result<Parcel, JoinError> {
+        let ended = self.life.wait(Deadline::NEVER);
+        let received = self.socket.as_ref().map(|socket| socket.get().and_then(Socket::try_receive));
+        match received.transpose().map_err(JoinError::transfer)? {
+            Some(Received::Message(message)) => outcome(message),
+            _ => match ended.map_err(JoinError::transfer)? {
+                Some(status) => Err(JoinError::Exited(status)),
+                None => Err(JoinError::transfer(self.life.unknown())),
+            },
+        }
+    }
+}
+
+impl Drop for Bond {
+    fn drop(&mut self) {
+        let runtime = self.life.runtime();
+        runtime.registry().close_buried();
+        match self.life.ending() {
+            // Joined, or about to be forgotten: nobody else will wait for it.
+            Ok(None) => {
+                if let Ok(process) = self.life.process.get() {
+                    runtime.watch(self.life.pid, process);
+                }
+            }
+            // A start has come to its end, and the next may be near. The socket is closed first: the kernel looks for lost sockets
+            // whenever one is closed while another lies in a message, as the spare child's will.
+            Ok(Some(_)) if self.refills && runtime.is_intact() => {
+                drop(self.socket.take());
+                runtime.refill();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn outcome(message: Message) -> Result<Parcel, JoinError> {
+    match message.kind {
+        VALUE => Ok(Parcel { bytes: message.body, handles: message.handles }),
+        PANICKED => {
+            Err(unpack_data::<PanicReport>(&message.body).map_or_else(JoinError::transfer, JoinError::Panicked))
+        }
+        FAILED => Err(unpack_data::<RemoteError>(&message.body).map_or_else(JoinError::transfer, JoinError::Transfer)),
+        _ => {
+            Err(JoinError::transfer(Error::new(ErrorKind::Damaged, "reading a child's result: it is of no known kind")))
+        }
+    }
+}
+
+impl<R> AsHandle for Child<R> {
+    fn as_fd(&self) -> BorrowedHandle<'_> {
+        self.life.as_fd()
+    }
+}
+
+impl<R> AsRawFd for Child<R> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.life.as_fd().as_raw_fd()
+    }
+}
+
+impl<R> fmt::Debug for Child<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("name", &self.name())
+            .field("pid", &self.pid())
+            .field("daemon", &self.is_daemon())
+            .field("alive", &self.is_alive())
+            .finish_non_exhaustive()
+    }
+}

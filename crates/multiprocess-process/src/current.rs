@@ -1,0 +1,142 @@
+//! Who this process is, and who started it.
+
+use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle, readable};
+use multiprocess_sys::process::{self, Process};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// This process.
+///
+/// # Examples
+///
+/// ```
+/// let current = multiprocess_process::current();
+/// assert_eq!(current.name(), "MainProcess");
+/// assert_eq!(current.pid(), std::process::id());
+/// assert!(!current.is_daemon());
+/// ```
+#[derive(Debug)]
+pub struct Current {
+    name: String,
+    lineage: String,
+    daemon: bool,
+    parent: Option<Parent>,
+}
+
+static CURRENT: OnceLock<Current> = OnceLock::new();
+
+/// This process. The program itself is called `MainProcess`, as in Python.
+pub fn current() -> &'static Current {
+    CURRENT.get_or_init(|| Current { name: "MainProcess".into(), lineage: String::new(), daemon: false, parent: None })
+}
+
+impl Current {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        process::id()
+    }
+
+    /// Whether it ends with the program that started it.
+    pub fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+
+    /// The lineage of the next process made here: `3`, or `1:3` in a child.
+    pub(crate) fn next_lineage(&self) -> String {
+        // Relaxed: the numbers differ, and nothing else depends on them.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Relaxed) + 1;
+        if self.lineage.is_empty() { number.to_string() } else { format!("{}:{number}", self.lineage) }
+    }
+}
+
+/// Makes this process the child that its parent said. Once, before the function runs.
+pub(crate) fn become_child(name: String, lineage: String, daemon: bool, parent: Parent) {
+    // Nobody has asked before: a constructor of the user's that did has got the wrong answer and keeps it.
+    let _ = CURRENT.set(Current { name, lineage, daemon, parent: Some(parent) });
+}
+
+/// The process that started this one.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{current, parent, spawn};
+///
+/// assert!(parent().is_none(), "the program itself was not started by this library");
+/// let child = spawn(|| parent().map(|p| (p.name().to_owned(), p.pid(), p.is_alive())), ())?;
+/// assert_eq!(child.join()?, Some(("MainProcess".to_owned(), current().pid(), true)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Parent {
+    name: String,
+    pid: u32,
+    /// A handle that can be read once the parent has ended: its pidfd, or an end whose other end went with it.
+    end: OnceLock<OwnedHandle>,
+}
+
+/// The process that started this one; `None` in the program itself.
+pub fn parent() -> Option<&'static Parent> {
+    current().parent.as_ref()
+}
+
+impl Parent {
+    /// `pid` is what the kernel said when this process began.
+    pub(crate) fn new(name: String, pid: u32) -> Parent {
+        Parent { name, pid, end: OnceLock::new() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&self) -> bool {
+        !self.wait(Deadline::now())
+    }
+
+    /// Waits until it has ended; `false` when the time was over first.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait(Deadline::after(timeout))
+    }
+
+    fn wait(&self, deadline: Deadline) -> bool {
+        // A process whose parent has ended is given to another one.
+        process::parent_id() != self.pid || readable([self.end().as_fd()], deadline).is_ok_and(|[ended]| ended)
+    }
+
+    /// Opened when first asked for, so that a child which never asks holds no descriptor for it. The number is still the
+    /// parent's if the kernel names it as our parent *after* it was opened.
+    fn end(&self) -> &OwnedHandle {
+        self.end.get_or_init(|| match Process::open(self.pid) {
+            Ok(process) if process::parent_id() == self.pid => process.into(),
+            _ => ended_for_ever(),
+        })
+    }
+}
+
+/// A handle that can be read at once: the end of a socket whose other end is closed.
+fn ended_for_ever() -> OwnedHandle {
+    let pair = multiprocess_sys::transport::Socket::pair();
+    pair.map_or_else(|error| panic!("asking whether the parent has ended: {error}"), |(end, _)| end.into())
+}
+
+impl AsHandle for Parent {
+    fn as_fd(&self) -> BorrowedHandle<'_> {
+        self.end().as_fd()
+    }
+}

@@ -1,0 +1,31 @@
+//! Starting, watching and ending a child process that runs a Rust function.
+#![doc = include_str!("../README.md")]
+
+mod active;
+mod birth;
+mod child;
+mod current;
+mod function;
+mod join_error;
+mod keeper;
+mod process;
+mod protocol;
+mod registry;
+mod report;
+mod runtime;
+mod scope;
+mod server;
+mod server_link;
+mod start;
+
+pub use active::{ActiveChild, active_children};
+pub use child::Child;
+pub use current::{Current, Parent, current, parent};
+pub use function::{Function, Run};
+pub use join_error::JoinError;
+pub use multiprocess_parcel::{Fd, Message, PanicReport, RemoteError};
+pub use multiprocess_sys::{Error, ErrorKind};
+pub use process::{Process, StartMethod, Stdio, spawn};
+#[doc(hidden)]
+pub use runtime::spare_ready;
+pub use scope::{Scope, ScopedChild, scope};

@@ -1,0 +1,307 @@
+//! Describing a process before it is started.
+
+use crate::child::Child;
+use crate::current::current;
+use crate::function::{Entry, Function, Run, must_not_capture};
+use crate::start::Plan;
+use multiprocess_parcel::{Message, Parcel, pack};
+use multiprocess_sys::handle::OwnedHandle;
+use multiprocess_sys::{Error, ErrorKind};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Starts `f(args)` in a process of its own.
+///
+/// `f` is a function or a closure that captures nothing; its arguments are always a tuple. They are copied to the child,
+/// and the value that `f` returns is copied back; nothing else is shared.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::spawn;
+///
+/// fn add(a: u64, b: u64) -> u64 {
+///     a + b
+/// }
+///
+/// let child = spawn(add, (2, 3))?;
+/// assert_eq!(child.join()?, 5);
+/// let child = spawn(|x: u64| x + 1, (41,))?;
+/// assert_eq!(child.join()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Process::start`].
+///
+/// # Crash
+///
+/// A child lives on when the process that started it dies, unless it is a [daemon](Process::daemon).
+pub fn spawn<F, A>(f: F, args: A) -> Result<Child<F::Output>, Error>
+where
+    F: Function<A>,
+    A: Message,
+    F::Output: Message,
+{
+    const { must_not_capture::<F>() };
+    Process::new(f, args).start()
+}
+
+/// A process that has not been started.
+///
+/// It knows only the type of its result, so processes of different functions fit into one `Vec`.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{Process, Stdio};
+/// use std::io::Read;
+///
+/// fn shout(text: String) {
+///     println!("{} says {text}!", std::env::var("WHO").unwrap());
+/// }
+///
+/// let mut child = Process::new(shout, ("hello".to_owned(),))
+///     .name("shouter")
+///     .env("WHO", "somebody")
+///     .stdout(Stdio::piped())
+///     .start()?;
+/// let mut text = String::new();
+/// child.stdout.take().unwrap().read_to_string(&mut text)?;
+/// child.join()?;
+/// assert_eq!(text, "somebody says hello!\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a process runs only when started"]
+pub struct Process<R> {
+    entry: &'static Entry,
+    arguments: Result<Parcel, Error>,
+    name: Option<String>,
+    lineage: String,
+    daemon: bool,
+    method: StartMethod,
+    clear_environment: bool,
+    variables: Vec<(OsString, Option<OsString>)>,
+    directory: Option<PathBuf>,
+    streams: [Stdio; 3],
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R> Process<R> {
+    /// A process that will run `f(args)`. What cannot be sent of the arguments is an error of [`start`](Process::start).
+    pub fn new<F, A>(f: F, args: A) -> Self
+    where
+        F: Function<A, Output = R>,
+        A: Message,
+        R: Message,
+    {
+        const { must_not_capture::<F>() };
+        let _ = f; // a value of a type without one: the type says all
+        Process::of(Entry::of_function::<F, A>(), pack(&args))
+    }
+
+    /// A process that will run a struct's [`Run`].
+    pub fn from_run<T: Run<Output = R>>(run: T) -> Self {
+        Process::of(Entry::of_run::<T>(), pack(&run))
+    }
+
+    fn of(entry: &'static Entry, arguments: Result<Parcel, Error>) -> Self {
+        Process {
+            entry,
+            arguments,
+            name: None,
+            lineage: current().next_lineage(),
+            daemon: current().is_daemon(),
+            method: StartMethod::ForkServer,
+            clear_environment: false,
+            variables: Vec::new(),
+            directory: None,
+            streams: [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
+            result: PhantomData,
+        }
+    }
+
+    /// Names it; otherwise it is called `Process-1`, `Process-2` and so on, and `Process-1:1` if the first one starts it.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether it ends when this process ends, however this process ends. Without this it does as the process that made it does.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// Sets a variable of its environment, which is otherwise this process's at the time of the start.
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Sets several variables.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, vars: impl IntoIterator<Item = (K, V)>) -> Self {
+        let owned = |(key, value): (K, V)| (key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self.variables.extend(vars.into_iter().map(owned));
+        self
+    }
+
+    /// Leaves a variable out.
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.variables.push((key.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Leaves out all variables, also those set before.
+    pub fn env_clear(mut self) -> Self {
+        self.clear_environment = true;
+        self.variables.clear();
+        self
+    }
+
+    /// Its current directory, which is otherwise this process's at the time of the start.
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.directory = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Its standard input.
+    pub fn stdin(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.streams[0] = stdio.into();
+        self
+    }
+
+    /// Its standard output.
+    pub fn stdout(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.streams[1] = stdio.into();
+        self
+    }
+
+    /// Its standard error.
+    pub fn stderr(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.streams[2] = stdio.into();
+        self
+    }
+
+    /// How it is started.
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// An argument cannot be sent ([`ErrorKind::Encode`]); the function lies outside the program's executable
+    /// ([`ErrorKind::OutsideExecutable`]); a directory does not exist, or a variable has an impossible name; there are no more
+    /// processes, descriptors or memory; or the program may not start processes this way (it is set-user-id, or was
+    /// started through the dynamic loader).
+    ///
+    /// # Crash
+    ///
+    /// If this process is killed meanwhile, the child runs with all that was asked for, or never runs the function; a daemon
+    /// ends in any case.
+    ///
+    /// # Platform
+    ///
+    /// Linux: a clone of the [fork server](StartMethod::ForkServer), or clone(2) with `CLONE_VFORK` and execve(2).
+    pub fn start(self) -> Result<Child<R>, Error> {
+        let Process { name, lineage, variables, arguments, .. } = self;
+        if let Some((key, _)) = variables.iter().find(|(key, value)| !is_variable(key, value.as_deref())) {
+            let text = "starting a process: no variable of an environment can have this name or value";
+            return Err(Error::new(ErrorKind::InvalidName, text).with_object(key.to_string_lossy()));
+        }
+        let plan = Plan {
+            entry: self.entry,
+            arguments: arguments?,
+            name: name.unwrap_or_else(|| format!("Process-{lineage}")),
+            lineage,
+            daemon: self.daemon,
+            method: self.method,
+            clear_environment: self.clear_environment,
+            variables,
+            directory: self.directory,
+            streams: self.streams,
+        };
+        plan.start().map(|started| Child::new(started, self.method))
+    }
+}
+
+/// A name without `=`, not empty, and no zero byte in either (environ(7)).
+fn is_variable(key: &OsStr, value: Option<&OsStr>) -> bool {
+    let key = key.as_bytes();
+    let value = value.map_or(&[][..], OsStr::as_bytes);
+    !key.is_empty() && !key.contains(&b'=') && !key.contains(&0) && !value.contains(&0)
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("name", &self.name)
+            .field("daemon", &self.daemon)
+            .field("start_method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a process is started. Programs behave the same with either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StartMethod {
+    /// As a clone of a small process that was started from the program's executable and has run nothing of its `main`. The
+    /// default, and several times faster than the other.
+    ForkServer,
+    /// By starting the program's executable again.
+    Spawn,
+}
+
+/// Where a standard stream of a child leads; the same names as in [`std::process::Stdio`], which cannot be looked into.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{Process, Stdio};
+///
+/// let child = Process::new(|| println!("nobody hears this"), ()).stdout(Stdio::null()).start()?;
+/// child.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Stdio(pub(crate) Wish);
+
+/// See [`Stdio`].
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Inherit,
+    Null,
+    Piped,
+    Handle(OwnedHandle),
+}
+
+impl Stdio {
+    /// To where this process's own leads at the time of the start.
+    pub fn inherit() -> Self {
+        Stdio(Wish::Inherit)
+    }
+
+    /// Nowhere: `/dev/null`.
+    pub fn null() -> Self {
+        Stdio(Wish::Null)
+    }
+
+    /// Into a pipe, whose other end the [`Child`] has.
+    pub fn piped() -> Self {
+        Stdio(Wish::Piped)
+    }
+}
+
+impl<T: Into<OwnedHandle>> From<T> for Stdio {
+    fn from(handle: T) -> Self {
+        Stdio(Wish::Handle(handle.into()))
+    }
+}

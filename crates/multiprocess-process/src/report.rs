@@ -1,0 +1,50 @@
+//! What a panic in a child says: on the child's standard error at once, and to whoever joins it.
+
+use crate::current;
+use multiprocess_parcel::PanicReport;
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::RefCell;
+use std::io::Write;
+use std::panic::PanicHookInfo;
+
+thread_local! {
+    /// Where the latest panic of this thread happened.
+    static LATEST: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
+}
+
+/// Has panics printed with the name of the process. A program may set a hook of its own afterwards.
+pub(crate) fn install() {
+    std::panic::set_hook(Box::new(print));
+}
+
+fn print(info: &PanicHookInfo<'_>) {
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let thread = std::thread::current();
+    let thread = thread.name().map(|name| format!(", thread '{name}'")).unwrap_or_default();
+    let current = current();
+    let mut text = format!("\nprocess '{}' ({}){thread} panicked at {place}:\n", current.name(), current.pid());
+    text.push_str(&message(info.payload()));
+    text.push('\n');
+    match &backtrace {
+        Some(backtrace) => text.push_str(backtrace),
+        None => text.push_str("note: run with `RUST_BACKTRACE=1` in the environment to see a backtrace\n"),
+    }
+    // One write, so that the words of several processes do not mix; a closed standard error is no reason to fail twice.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    LATEST.set(Some((place, backtrace)));
+}
+
+/// The report of a panic of this thread that was caught just now.
+pub(crate) fn of(payload: &(dyn Any + Send)) -> PanicReport {
+    let (place, backtrace) = LATEST.take().unzip();
+    PanicReport::new(message(payload), place, backtrace.flatten(), current().name().to_owned())
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic whose payload is no text").to_owned()
+}

@@ -1,0 +1,286 @@
+//! The program's side of its fork server, and the spare child.
+
+use crate::protocol::{
+    CLONE, Environment, HELLO, MARKER, NOT_ALONE, READY, REFILL, REFUSED, REQUEST, Role, SPARE, WELCOME, marker,
+};
+use crate::registry::{Kept, lock};
+use crate::runtime::{Newborn, Runtime};
+use multiprocess_parcel::pack_data;
+use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::handle::{AsHandle, BorrowedHandle, readable};
+use multiprocess_sys::process::{self, Process, Signal};
+use multiprocess_sys::rights::Rights;
+use multiprocess_sys::transport::{Message, Received, Socket};
+use multiprocess_sys::{Error, ErrorKind};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// How long a server may take for what it does in microseconds, before it is taken for stuck (stopped, or starved).
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A fork server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    control: Kept<Socket>,
+    process: Kept<Process>,
+    rights: Rights,
+    environment: Environment,
+    spare: Mutex<Spare>,
+}
+
+/// The child cloned in advance.
+#[derive(Debug)]
+enum Spare {
+    /// There is none.
+    Absent,
+    /// The server was asked for one.
+    Asked,
+    /// Its socket has come; it has not said hello yet.
+    Unborn(Socket),
+    /// It waits.
+    Ready(Newborn),
+}
+
+impl Spare {
+    fn take_ready(&mut self) -> Option<Newborn> {
+        match std::mem::replace(self, Spare::Absent) {
+            Spare::Ready(newborn) => Some(newborn),
+            other => {
+                *self = other; // one that is on its way serves the next start
+                None
+            }
+        }
+    }
+}
+
+/// What came of asking for a child.
+pub(crate) enum Birth {
+    /// It lives, and has its request.
+    Born(Newborn),
+    /// The server died first, so nothing ran: ask another.
+    ServerGone,
+    /// The server cannot be cloned.
+    NotAlone,
+}
+
+impl Server {
+    /// Starts one, from the permanent thread; it gives up what `rights` do not have.
+    pub(crate) fn start(runtime: &'static Runtime, rights: &Rights) -> Result<Server, Error> {
+        // The spare child of the last server has ended with it, perhaps before anybody knew its number.
+        runtime.sweep()?;
+        let environment = Environment::of_this_process();
+        let cookie = process::random()?;
+        let mut with_marker = environment.clone();
+        with_marker.set(MARKER.into(), Some(marker(Role::Server, cookie).into()));
+        let (control, theirs) = Socket::pair()?;
+        let (_, process) = runtime.launch_server(&pack_data(&with_marker, "an environment")?, theirs.as_fd())?;
+        drop(theirs);
+        // Closing the socket, which every way out of here does, ends a server that is not ready.
+        control.send(WELCOME, &[&cookie.to_ne_bytes(), &rights.encode()], &[])?;
+        let message = wait_for_server(&control, &process)?;
+        if message.kind != READY {
+            return Err(Error::new(ErrorKind::Damaged, "starting the fork server: it does not answer as one"));
+        }
+        let rights = Rights::decode(&message.body)?;
+        let (control, process) = (Kept::new(control, runtime), Kept::new(process, runtime));
+        Ok(Server { control, process, rights, environment, spare: Mutex::new(Spare::Absent) })
+    }
+
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// The environment that its children have.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.process.get().and_then(Process::has_ended).unwrap_or(true)
+    }
+
+    /// Gives a request to the spare child, if there is one and it is ready.
+    pub(crate) fn start_spare(&self, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Option<Newborn> {
+        // Another thread is about to take it: then this start does without.
+        let mut spare = self.spare.try_lock().ok()?;
+        self.advance(&mut spare, Deadline::now());
+        let newborn = spare.take_ready()?;
+        drop(spare);
+        // One that was killed meanwhile refuses, and has run nothing.
+        // The start has just seen that the runtime is intact, so the descriptor is ours.
+        let sent = newborn.socket.handle().send(REQUEST, parts, handles);
+        if sent.is_err() {
+            if let Ok(process) = newborn.process.get() {
+                newborn.process.runtime().watch(newborn.pid, process);
+            }
+            return None;
+        }
+        Some(newborn)
+    }
+
+    /// Asks for a child of its own for `request`.
+    pub(crate) fn start_child(&self, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Result<Birth, Error> {
+        let (ours, theirs) = Socket::pair()?;
+        // The request lies in the socket before the child is born, so that it never waits for it.
+        ours.send(REQUEST, parts, handles)?;
+        match self.control.get()?.send(CLONE, &[], &[theirs.as_fd()]) {
+            Err(error) if error.kind() == ErrorKind::Disconnected => return Ok(Birth::ServerGone),
+            sent => sent?,
+        }
+        drop(theirs);
+        self.await_hello(ours)
+    }
+
+    fn await_hello(&self, socket: Socket) -> Result<Birth, Error> {
+        if !readable([socket.as_fd()], Deadline::after(PATIENCE))?[0] {
+            // Killing it closes its copies of the socket, so the hello or the end of the socket comes now.
+            self.process.get()?.signal(Signal::Kill)?;
+            if !readable([socket.as_fd()], Deadline::after(PATIENCE))?[0] {
+                return Err(Error::new(ErrorKind::TimedOut, "starting a process: the new process does nothing"));
+            }
+        }
+        // A failure may pass, and a child whose hello is lost would run unknown.
+        match socket.receive().or_else(|_| socket.receive())? {
+            Received::Message(message) if message.kind == HELLO => self.newborn(message, socket).map(Birth::Born),
+            Received::Message(message) if message.kind == REFUSED => refused(&message),
+            Received::Message(_) => {
+                Err(Error::new(ErrorKind::Damaged, "starting a process: the first message is no hello"))
+            }
+            _ => self.stillborn(),
+        }
+    }
+
+    fn newborn(&self, message: Message, socket: Socket) -> Result<Newborn, Error> {
+        let damaged = || Error::new(ErrorKind::Damaged, "starting a process: its hello is damaged");
+        let pid = message.body.try_into().map(u32::from_ne_bytes).map_err(|_| damaged())?;
+        let handle = message.handles.into_iter().next().ok_or_else(damaged)?;
+        let runtime = self.control.runtime();
+        let process = Kept::new(Process::from_handle(handle), runtime);
+        Ok(Newborn { pid, process, socket: Kept::new(socket, runtime) })
+    }
+
+    /// The child's socket has ended without a hello: the child has died, or the server has before it made one. The kernel closes a
+    /// dying process's sockets a moment before it says that the process is dead.
+    fn stillborn(&self) -> Result<Birth, Error> {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let error = || Error::new(ErrorKind::Child, "starting a process: it ended before it had read what to run");
+        loop {
+            if self.is_gone() {
+                return Ok(Birth::ServerGone);
+            }
+            // One that ended well is no stillborn child: a spare child that its server's death has left alone.
+            if let Some(status) = self.control.runtime().sweep()?.filter(|status| !status.success()) {
+                return Err(error().with_source(status.to_string()));
+            }
+            if deadline.has_passed() {
+                return Err(error());
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks for a spare child unless there is one. Never waits for the server.
+    pub(crate) fn refill(&self) {
+        if let Ok(mut spare) = self.spare.try_lock()
+            && let Spare::Absent = *spare
+            && self.control.get().is_ok_and(|control| control.send(REFILL, &[], &[]).is_ok())
+        {
+            *spare = Spare::Asked;
+        }
+    }
+
+    pub(crate) fn spare_ready(&self) -> bool {
+        let mut spare = lock(&self.spare);
+        self.advance(&mut spare, Deadline::now());
+        matches!(*spare, Spare::Ready(_))
+    }
+
+    /// Takes what has come of the spare child, waiting for more until `deadline`.
+    fn advance(&self, spare: &mut Spare, deadline: Deadline) {
+        if let Spare::Asked = spare {
+            *spare = match self.control.get().and_then(|control| receive(control, deadline)) {
+                Ok(Some(message)) if message.kind == SPARE => {
+                    let socket = message.handles.into_iter().next().map(Socket::from_handle);
+                    socket.map_or(Spare::Absent, Spare::Unborn)
+                }
+                Ok(None) => return,
+                _ => self.give_up_spare(),
+            };
+        }
+        if let Spare::Unborn(socket) = spare {
+            let hello = match receive(socket, deadline) {
+                Ok(None) => return,
+                Ok(Some(message)) if message.kind == HELLO => Some(message),
+                _ => None,
+            };
+            let Spare::Unborn(socket) = std::mem::replace(spare, Spare::Absent) else { return };
+            *spare = match hello.map(|message| self.newborn(message, socket)) {
+                Some(Ok(newborn)) => Spare::Ready(newborn),
+                _ => self.give_up_spare(),
+            };
+        }
+    }
+
+    /// The spare child was lost before its number was known: its socket is closed, so it ends, and is reaped here.
+    fn give_up_spare(&self) -> Spare {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        // If the server is gone, its successor looks for what it has left.
+        while !self.is_gone() && !deadline.has_passed() {
+            match self.control.runtime().sweep() {
+                Ok(None) => std::thread::yield_now(),
+                _ => break,
+            }
+        }
+        Spare::Absent
+    }
+}
+
+impl Drop for Server {
+    /// A spare child finds its socket closed and ends; the permanent thread reaps it.
+    fn drop(&mut self) {
+        let mut spare = std::mem::replace(&mut *lock(&self.spare), Spare::Absent);
+        // One that is on its way says hello first: it cannot be reaped by a number that nobody knows.
+        self.advance(&mut spare, Deadline::after(PATIENCE));
+        if let Spare::Ready(newborn) = &spare
+            && let Ok(process) = newborn.process.get()
+        {
+            newborn.process.runtime().watch(newborn.pid, process);
+        }
+    }
+}
+
+/// The next message, if it comes in time; an error when the other end is closed.
+fn receive(socket: &Socket, deadline: Deadline) -> Result<Option<Message>, Error> {
+    if !readable([socket.as_fd()], deadline)?[0] {
+        return Ok(None);
+    }
+    match socket.try_receive()? {
+        Received::Message(message) => Ok(Some(message)),
+        Received::Nothing => Ok(None),
+        Received::End => Err(Error::new(ErrorKind::Disconnected, "listening to the fork server")),
+    }
+}
+
+/// The first message of a new server; its death ends the wait too.
+fn wait_for_server(control: &Socket, process: &Process) -> Result<Message, Error> {
+    let [spoke, ended] = readable([control.as_fd(), process.as_fd()], Deadline::after(PATIENCE))?;
+    match spoke.then(|| control.receive()) {
+        Some(Ok(Received::Message(message))) => Ok(message),
+        Some(Err(error)) => Err(error),
+        _ if spoke || ended => {
+            Err(Error::new(ErrorKind::Child, "starting the fork server: it ended before it was ready"))
+        }
+        _ => {
+            process.signal(Signal::Kill)?;
+            Err(Error::new(ErrorKind::TimedOut, "starting the fork server: it does not get ready"))
+        }
+    }
+}
+
+fn refused(message: &Message) -> Result<Birth, Error> {
+    match message.body.as_slice().try_into().map(i32::from_ne_bytes) {
+        Ok(NOT_ALONE) => Ok(Birth::NotAlone),
+        Ok(code) if code > 0 => Err(Error::os("starting a process", std::io::Error::from_raw_os_error(code))),
+        _ => Err(Error::new(ErrorKind::Os, "starting a process: the fork server cannot be cloned")),
+    }
+}

@@ -1,0 +1,20 @@
+//! The one door of `multiprocess` to the operating system.
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod error;
+pub mod handle;
+pub mod image;
+mod imp;
+pub mod lifeline;
+pub mod memory;
+pub mod process;
+pub mod rights;
+pub mod seam;
+pub mod settings;
+pub mod signal;
+pub mod thread;
+pub mod transport;
+pub mod watch;
+
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,3 @@
+//! Signal masks and dispositions.
+
+pub use crate::imp::signal::Blocked;

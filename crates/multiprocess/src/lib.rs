@@ -1,0 +1,13 @@
+//! The facade of the workspace: everything under one name, and no code of its own.
+#![doc = include_str!("../../../README.md")]
+
+pub use multiprocess_process::{
+    ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
+    RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,
+};
+
+/// What only the project's own benchmarks use.
+#[doc(hidden)]
+pub mod process {
+    pub use multiprocess_process::spare_ready;
+}

@@ -1,0 +1,51 @@
+//! Environment, directory, mask for new files: a child's changes of its own are its own.
+
+use multiprocess::StartMethod;
+use multiprocess_tests::methods::start;
+use multiprocess_tests::scratch::Scratch;
+use multiprocess_tests::{environment, signals};
+use rustix::fs::Mode;
+use rustix::process::{Resource, getrlimit, setrlimit, umask};
+use std::path::PathBuf;
+use std::{env, fs};
+
+multiprocess_tests::for_each_start_method![child_changes_its_own_surroundings, siblings_change_different_ones];
+
+type Seen = (PathBuf, Option<String>, Vec<String>, Option<u64>);
+
+fn seen() -> Seen {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("a thread can read its status");
+    let wanted = |line: &&str| ["Umask:", "SigBlk:"].iter().any(|field| line.starts_with(field));
+    let masks = status.lines().filter(wanted).map(str::to_owned).collect();
+    let directory = env::current_dir().expect("a process has a directory");
+    (directory, env::var("MP_TEST_KEY").ok(), masks, getrlimit(Resource::Core).current)
+}
+
+fn change(directory: PathBuf) -> Seen {
+    env::set_current_dir(directory).expect("the folder can be entered");
+    environment::set("MP_TEST_KEY", "the child's");
+    umask(Mode::from_raw_mode(0o123));
+    signals::block(multiprocess_tests::processes::Signal::USR1);
+    let mut limit = getrlimit(Resource::Core);
+    limit.current = Some(0);
+    setrlimit(Resource::Core, limit).expect("a soft limit may sink");
+    seen()
+}
+
+fn child_changes_its_own_surroundings(method: StartMethod) {
+    let scratch = Scratch::new();
+    let here = seen();
+    let there = start(method, change, (scratch.path().to_owned(),)).join().expect("the child returns");
+    assert_eq!(there.1.as_deref(), Some("the child's"));
+    assert_eq!(there.0, scratch.path().canonicalize().expect("the folder is there"));
+    assert!(there.2.iter().any(|mask| mask.ends_with("0123")), "{there:?}");
+    assert_eq!(seen(), here);
+    assert_eq!(start(method, seen, ()).join().expect("a later child returns"), here);
+}
+
+fn siblings_change_different_ones(method: StartMethod) {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    let children = [&one, &other].map(|scratch| start(method, change, (scratch.path().to_owned(),)));
+    let directories = children.map(|child| child.join().expect("the child returns").0);
+    assert_eq!(directories, [&one, &other].map(|scratch| scratch.path().canonicalize().expect("the folder is there")));
+}
