@@ -12,6 +12,8 @@
 //! | `Failed` | the operating system refused the duplicate | the writer, which reports it |
 //! | `Offered` | our reader offers one handle | the value inside, which takes it: `Shut` |
 //!
+//! Objects that several values of a message share have rows of their own, in `shared.rs`.
+//!
 //! 1. The slot is other than `Shut` only while that one inner call runs; a [`Turn`] puts back what was there before on every
 //!    way out, panics included. So nothing of a failed message is left for the next one, a serializer of somebody else
 //!    finds the slot shut even if it runs in the middle of ours, and one message may be packed while another is.
@@ -27,14 +29,20 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 
 use crate::failure::Failure;
+use crate::shared::{Arrived, Known};
 use crate::wire::{HANDLE, HANDLES_TRAVEL};
 
-enum Slot {
+pub(crate) enum Slot {
     Shut,
     Asked,
     Given(OwnedHandle),
     Failed(Error),
     Offered(OwnedHandle),
+    AskedShared(Known),
+    GivenShared(Known, Option<OwnedHandle>),
+    NameOnly,
+    OfferedShared(Arrived),
+    ReturnedShared(Arrived),
 }
 
 thread_local! {
@@ -42,21 +50,21 @@ thread_local! {
 }
 
 /// Puts `slot` in place of what was there; a thread that is past its end has a shut slot.
-fn exchange(slot: Slot) -> Slot {
+pub(crate) fn exchange(slot: Slot) -> Slot {
     SLOT.try_with(|place| place.replace(slot)).unwrap_or(Slot::Shut)
 }
 
 /// The time for which the slot is not shut (invariant 1).
-struct Turn {
+pub(crate) struct Turn {
     before: Slot,
 }
 
 impl Turn {
-    fn begin(slot: Slot) -> Turn {
+    pub(crate) fn begin(slot: Slot) -> Turn {
         Turn { before: exchange(slot) }
     }
 
-    fn end(self) -> Slot {
+    pub(crate) fn end(self) -> Slot {
         exchange(Slot::Shut)
     }
 }

@@ -26,12 +26,13 @@
 //! [`deserialize_handle`]. The handle goes beside the bytes, duplicated, so the sender keeps its own. Any other serializer,
 //! JSON for instance, refuses it, because a number in a text is no handle in the process that reads it. Whatever happens
 //! to a message (an error, a panic in a user's `Serialize`), its handles are closed and the next message starts empty:
-//! they belong to the call that packs, not to the thread.
+//! they belong to the call that packs, not to the thread. Objects that many values of one message may carry
+//! ([`serialize_shared`]) send one handle, and those with a name travel through other serializers as their name.
 //!
 //! # How the rest is arranged
 //!
 //! `wire` tells the format byte by byte; `writer` and `reader` are the two wrappers around postcard that write and check
-//! it; `handle` is the one place where a handle passes through serde's interface, which has no room for one.
+//! it; `handle` and `shared` are the one place where a handle passes through serde's interface, which has no room for one.
 #![forbid(unsafe_code)]
 
 mod failure;
@@ -39,6 +40,7 @@ mod fd;
 mod handle;
 mod reader;
 mod report;
+mod shared;
 mod wire;
 mod writer;
 
@@ -52,6 +54,7 @@ use serde::de::DeserializeOwned;
 pub use fd::Fd;
 pub use handle::{deserialize_handle, serialize_handle};
 pub use report::{PanicReport, RemoteError};
+pub use shared::{SharedHandle, deserialize_shared, serialize_shared};
 
 use failure::Failure;
 use reader::Reader;

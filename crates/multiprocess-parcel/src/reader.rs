@@ -8,14 +8,14 @@ mod parts;
 mod variant;
 
 use std::any::type_name;
-use std::vec;
 
 use multiprocess_sys::handle::OwnedHandle;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use crate::failure::Failure;
 use crate::handle;
-use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, Mark};
+use crate::shared::{self, Arrived};
+use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, Mark, SHARED};
 use parts::{Elements, Entries, Fields, Octets};
 use variant::Variant;
 
@@ -25,8 +25,7 @@ const BYTES: &str = "alloc::vec::Vec<u8>";
 /// The bytes and handles of one message that are still to be read, and all that is counted meanwhile.
 pub(crate) struct Reader<'de> {
     bytes: &'de [u8],
-    handles: vec::IntoIter<OwnedHandle>,
-    handles_taken: usize,
+    arrived: Arrived,
     depth: usize,
     empty_left: usize,
     /// An inner value failed and left the bytes in an unknown place.
@@ -36,8 +35,7 @@ pub(crate) struct Reader<'de> {
 impl<'de> Reader<'de> {
     #[inline]
     pub(crate) fn new(bytes: &'de [u8], handles: Vec<OwnedHandle>) -> Reader<'de> {
-        let handles = handles.into_iter();
-        Reader { bytes, handles, handles_taken: 0, depth: 0, empty_left: EMPTY_MAX, broken: false }
+        Reader { bytes, arrived: Arrived::new(handles), depth: 0, empty_left: EMPTY_MAX, broken: false }
     }
 
     /// Checks that nothing is left over.
@@ -49,11 +47,10 @@ impl<'de> Reader<'de> {
         if !self.bytes.is_empty() {
             return Err(Failure::new(format!("{} bytes are left over", self.bytes.len())));
         }
-        if !self.handles.as_slice().is_empty() {
-            let (left, taken) = (self.handles.len(), self.handles_taken);
-            return Err(Failure::new(format!("{left} handles are left over behind the {taken} that it has")));
+        match self.arrived.left() {
+            (0, _) => Ok(()),
+            (left, taken) => Err(Failure::new(format!("{left} handles are left over behind the {taken} that it has"))),
         }
-        Ok(())
     }
 
     /// Reads what postcard reads at once.
@@ -125,14 +122,15 @@ impl<'de> Reader<'de> {
 
     fn handle<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
         let place = self.number()?;
-        if place != self.handles_taken {
-            return Err(self.refuse(Failure::new("the bytes name its handles out of their order")));
-        }
-        let Some(handle) = self.handles.next() else {
-            return Err(self.refuse(Failure::new(format!("it has more handles than the {place} that came with it"))));
-        };
-        self.handles_taken += 1;
+        let handle = self.arrived.take(place).map_err(|failure| self.refuse(failure))?;
         handle::offer(handle, || visitor.visit_newtype_struct(&mut *self)).map_err(|failure| self.refuse(failure))
+    }
+
+    fn shared<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let value = shared::offer(&mut arrived, || self.inner(|reader| visitor.visit_newtype_struct(reader)));
+        self.arrived = arrived;
+        value.map_err(|failure| self.refuse(failure))
     }
 
     /// Reads values without names, in a number that the type tells.
@@ -246,10 +244,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
-        if name == HANDLE {
-            return self.handle(visitor);
+        match name {
+            HANDLE => self.handle(visitor),
+            SHARED => self.shared(visitor),
+            _ => self.inner(|reader| visitor.visit_newtype_struct(reader)),
         }
-        self.inner(|reader| visitor.visit_newtype_struct(reader))
     }
 
     #[inline]

@@ -11,6 +11,7 @@
 //! | struct | the number of fields as a varint, the mark of their names, then the values |
 //! | variant | its index as a varint, the mark of its name, then as a unit, value, tuple struct or struct |
 //! | handle | its place among the handles as a varint |
+//! | shared object | that place and one as a varint, or 0 without a handle; then its name as an option |
 //!
 //! A **mark** is sixteen bits that depend on names and their order. It costs two bytes and, names being
 //! constants, hardly any time; this is what it prevents:
@@ -29,6 +30,9 @@
 
 /// The name under which a handle passes through serde's newtype structs; no user's type can have it by accident.
 pub(crate) const HANDLE: &str = "$multiprocess_parcel::handle";
+
+/// The same for objects that several values of one message may carry.
+pub(crate) const SHARED: &str = "$multiprocess_parcel::shared";
 
 /// How many values may lie inside one another.
 pub(crate) const DEPTH_MAX: usize = 512;

@@ -15,7 +15,8 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use crate::failure::Failure;
-use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark};
+use crate::shared::{self, Known};
+use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark, SHARED};
 use crate::{Parcel, handle};
 use compound::{Elements, Entries, Fields, Values};
 use octet::Octet;
@@ -24,6 +25,8 @@ use octet::Octet;
 pub(crate) struct Writer<'c> {
     postcard: postcard::Serializer<Output>,
     handles: Vec<OwnedHandle>,
+    /// The objects whose handles are among them.
+    known: Known,
     /// The name of a carrier that takes no handles.
     carrier: Option<&'c str>,
     depth: usize,
@@ -41,6 +44,7 @@ impl<'c> Writer<'c> {
         Writer {
             postcard: postcard::Serializer { output: Output(Vec::new()) },
             handles: Vec::new(),
+            known: Known::default(),
             carrier,
             depth: 0,
             empty_left: EMPTY_MAX,
@@ -134,6 +138,19 @@ impl<'c> Writer<'c> {
         let handle = handle::collect(|| value.serialize(&mut *self))?;
         self.number(self.handles.len())?;
         self.handles.push(handle);
+        Ok(Written(()))
+    }
+
+    fn shared<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Written, Failure> {
+        if let Some(carrier) = self.carrier {
+            let refused = |failure: Failure| Failure::new(format!("{failure} ({carrier} takes none)"));
+            return shared::name_only(|| self.inner(value)).map_err(refused);
+        }
+        let mut known = std::mem::take(&mut self.known);
+        known.next = self.handles.len();
+        let handle = shared::collect(&mut known, || self.inner(value))?;
+        self.handles.extend(handle);
+        self.known = known;
         Ok(Written(()))
     }
 }
@@ -270,7 +287,11 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         name: &'static str,
         value: &T,
     ) -> Result<Written, Failure> {
-        if name == HANDLE { self.handle(value) } else { self.inner(value) }
+        match name {
+            HANDLE => self.handle(value),
+            SHARED => self.shared(value),
+            _ => self.inner(value),
+        }
     }
 
     #[inline]

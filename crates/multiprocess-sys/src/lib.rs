@@ -8,6 +8,7 @@ pub mod image;
 mod imp;
 pub mod lifeline;
 pub mod memory;
+pub mod park;
 pub mod process;
 pub mod rights;
 pub mod seam;

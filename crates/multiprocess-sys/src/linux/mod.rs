@@ -8,6 +8,7 @@ mod launch;
 pub mod lifeline;
 pub mod memory;
 pub mod pages;
+pub mod park;
 pub mod process;
 pub mod rights;
 mod schedule;
