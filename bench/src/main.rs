@@ -3,8 +3,13 @@
 mod contenders;
 mod fork;
 mod jobs;
+mod locks;
+mod objects;
 mod options;
+mod partner;
+mod peers;
 mod placement;
+mod rallies;
 mod report;
 mod rounds;
 mod stages;
@@ -54,6 +59,18 @@ fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>
     report::machine(placement)?;
     if options.wants("P1") || options.wants("P11") {
         starts::measure(placement, options)?;
+    }
+    if options.wants("P2") {
+        locks::uncontended(placement, options)?;
+    }
+    if options.wants("P3") {
+        locks::contended(placement, options)?;
+    }
+    if options.wants("P4") {
+        rallies::measure(placement, options)?;
+    }
+    if options.wants("P10") {
+        objects::measure(placement, options)?;
     }
     // On one CPU two processes cannot save time, and with split both jobs would share the second.
     if options.wants("P9") && placement == Placement::Free {

@@ -62,6 +62,13 @@ pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
 }
 
+/// Puts the partner of a measurement where its placement says: with split on the second CPU.
+pub(crate) fn pin_partner(placement: Placement) {
+    if placement == Placement::Split {
+        pin(1).expect("the second CPU");
+    }
+}
+
 fn pin(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu);

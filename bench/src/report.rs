@@ -13,6 +13,7 @@ pub(crate) struct Side<'a>(pub(crate) &'a str, pub(crate) &'a Medians);
 /// In what the times are printed.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
+    Nanoseconds,
     Microseconds,
     Seconds,
 }
@@ -20,6 +21,7 @@ pub(crate) enum Unit {
 impl Unit {
     fn show(self, seconds: f64) -> String {
         match self {
+            Unit::Nanoseconds => format!("{:.1} ns", seconds * 1e9),
             Unit::Microseconds => format!("{:.0} µs", seconds * 1e6),
             Unit::Seconds => format!("{seconds:.3} s"),
         }

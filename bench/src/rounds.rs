@@ -8,12 +8,17 @@ use crate::statistics::Spread;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     /// Takes one sample: seconds for one start or one job. Nothing if it cannot be measured.
-    pub(crate) sample: Box<dyn FnMut() -> Option<Duration>>,
+    pub(crate) sample: Box<dyn FnMut() -> Option<f64>>,
 }
 
 impl Contender {
-    pub(crate) fn new(name: &'static str, sample: impl FnMut() -> Option<Duration> + 'static) -> Self {
-        Contender { name, sample: Box::new(sample) }
+    pub(crate) fn new(name: &'static str, mut sample: impl FnMut() -> Option<Duration> + 'static) -> Self {
+        Contender::each(name, 1, move || sample())
+    }
+
+    /// The same for a sample of `count` things one after the other, each of which may take less than a clock's tick.
+    pub(crate) fn each(name: &'static str, count: u32, mut sample: impl FnMut() -> Option<Duration> + 'static) -> Self {
+        Contender { name, sample: Box::new(move || sample().map(|time| time.as_secs_f64() / f64::from(count))) }
     }
 }
 
@@ -28,7 +33,7 @@ pub(crate) fn batch(contenders: &mut [Contender], rounds: usize, medians: &mut [
         // Each round begins with another contender, so that nobody always runs after the same neighbour.
         for turn in 0..count {
             let index = (round + turn) % count;
-            samples[index].extend((contenders[index].sample)().map(|time| time.as_secs_f64()));
+            samples[index].extend((contenders[index].sample)());
         }
     }
     for (medians, samples) in medians.iter_mut().zip(samples) {

@@ -2,6 +2,8 @@
 
 mod ci;
 mod count;
+mod fuzz;
+mod loom;
 mod program;
 mod step;
 mod suite;
@@ -20,6 +22,15 @@ cargo xtask <command>
   ci                formatting, clippy, tidy, documentation and test: what continuous integration runs
   examples          runs every example program, in release mode
   bench [args..]    the benchmarks; the arguments are theirs
+  loom [names..]    every interleaving of the protocols of multiprocess-core, as their models see it
+  loom --mutate     the same with each ordering weakened, which a model must notice; exit code 1 if none does
+  crash [--all] [names..]
+                    processes killed after every instruction of the operations on shared objects, as a table; without
+                    `--all`, each seventh inside long loops
+  soak [--seconds N] [--seed S]
+                    random operations on shared objects, random kills; exit code 1 if anything was wrong
+  fuzz [target] [--seconds N]
+                    the targets of fuzz/, each for a minute or N seconds; needs a nightly compiler
   help              this list
 
 Names after `test` choose tests by a part of their name. A run ends with `N passed, N failed`.
@@ -37,6 +48,10 @@ fn main() -> ExitCode {
         "ci" if rest.is_empty() => ci::run(),
         "examples" if rest.is_empty() => program::examples(),
         "bench" => program::bench(rest),
+        "loom" => loom::run(rest),
+        "crash" => program::crash(rest),
+        "soak" => program::soak(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             true
@@ -65,7 +80,20 @@ mod tests {
 
     #[test]
     fn help_lists_every_command() {
-        for command in ["test", "test quick", "tidy", "ci", "examples", "bench", "help"] {
+        for command in [
+            "test",
+            "test quick",
+            "tidy",
+            "ci",
+            "examples",
+            "bench",
+            "loom",
+            "loom --mutate",
+            "crash",
+            "soak",
+            "fuzz",
+            "help",
+        ] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command} is missing");
         }
     }

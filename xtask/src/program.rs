@@ -1,4 +1,4 @@
-//! `cargo xtask examples` and `cargo xtask bench`: the programs that a person looks at.
+//! `cargo xtask examples`, `bench`, `crash` and `soak`: the programs that a person looks at.
 
 use crate::step::{self, Step};
 use std::path::Path;
@@ -51,6 +51,29 @@ pub fn bench(arguments: &[String]) -> bool {
     step::succeeds(&mut command)
 }
 
+/// Kills processes after the instructions of the operations on shared objects, or of those with one of the names given in
+/// theirs. Without `--all`, long loops that wait or copy are thinned out.
+pub fn crash(arguments: &[String]) -> bool {
+    let (points, names) = match arguments.split_first() {
+        Some((first, rest)) if first == "--all" => ("all", rest),
+        _ => ("most", arguments),
+    };
+    let arguments = ["every-instruction", points].into_iter().chain(names.iter().map(String::as_str));
+    test_program("multiprocess-test-program", arguments)
+}
+
+/// Runs random operations on shared objects with random kills, for as long and with the seed that the arguments say.
+pub fn soak(arguments: &[String]) -> bool {
+    test_program("multiprocess-soak", arguments.iter().map(String::as_str))
+}
+
+/// Runs a program of the tests in release mode.
+fn test_program<'a>(name: &str, arguments: impl Iterator<Item = &'a str>) -> bool {
+    let mut command = step::cargo();
+    command.args(["run", "--quiet", "--release", "-p", "multiprocess-tests", "--bin", name, "--"]).args(arguments);
+    step::succeeds(&mut command)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +82,7 @@ mod tests {
     fn programs_are_found_in_order() {
         // This package's own sources: one module is a folder without a `main.rs`, and does not count.
         let names = names(&crate::root().join("xtask/src"));
-        assert_eq!(names, ["ci", "count", "main", "program", "step", "suite"]);
+        assert_eq!(names, ["ci", "count", "fuzz", "loom", "main", "program", "step", "suite"]);
     }
 
     #[test]

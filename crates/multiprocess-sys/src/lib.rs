@@ -1,13 +1,18 @@
 //! The one door of `multiprocess` to the operating system.
 #![doc = include_str!("../README.md")]
 
+pub mod birth;
+pub mod byte_lock;
 pub mod clock;
 pub mod error;
 pub mod handle;
 pub mod image;
 mod imp;
+pub mod kept;
 pub mod lifeline;
+pub mod map;
 pub mod memory;
+pub mod names;
 pub mod park;
 pub mod process;
 pub mod rights;

@@ -5,6 +5,8 @@ pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
     RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,
 };
+pub use multiprocess_shm::{Atomic, SharedMemory, sweep};
+pub use multiprocess_sync::*;
 
 /// What only the project's own benchmarks use.
 #[doc(hidden)]

@@ -18,8 +18,11 @@ const FLOORS: [(u32, &str); 9] = [
 ];
 
 /// Who may use a crate that stands beside it on the same floor.
-const BESIDE: [(&str, &str); 2] =
-    [("multiprocess-sync", "multiprocess-shm"), ("multiprocess-sync", "multiprocess-parcel")];
+const BESIDE: [(&str, &str); 3] = [
+    ("multiprocess-sync", "multiprocess-shm"),
+    ("multiprocess-sync", "multiprocess-parcel"),
+    ("multiprocess-shm", "multiprocess-parcel"),
+];
 
 /// The drawing's file.
 const DRAWING: &str = "ARCHITECTURE.md";

@@ -45,7 +45,7 @@ pub fn pipe() -> Result<(OwnedHandle, OwnedHandle), Error> {
 
 /// What a handle refers to, as numbers that no other open object of this machine has: to notice that a program closed a
 /// handle of ours behind our back and that its number means something else now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(u64, u64);
 
 impl Identity {
@@ -62,8 +62,12 @@ impl Identity {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn of(handle: &impl AsHandle) -> Option<Identity> {
-        let stat = rustix::fs::fstat(handle).ok()?;
-        Some(Identity(stat.st_dev, stat.st_ino))
+        rustix::fs::fstat(handle).ok().map(|stat| Identity::from_stat(&stat))
+    }
+
+    /// The identity of what the operating system described so.
+    pub(crate) fn from_stat(stat: &rustix::fs::Stat) -> Identity {
+        Identity(stat.st_dev, stat.st_ino)
     }
 }
 

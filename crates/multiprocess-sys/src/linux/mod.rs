@@ -1,12 +1,17 @@
 //! Linux, by rustix and libc.
 
+pub mod birth;
+pub mod byte_lock;
 mod clone;
 mod fork_guard;
 pub mod handle;
 pub mod image;
+pub mod kept;
 mod launch;
 pub mod lifeline;
+pub mod map;
 pub mod memory;
+pub mod names;
 pub mod pages;
 pub mod park;
 pub mod process;

@@ -1,8 +1,9 @@
 //! Waiting for whichever of many handles is ready first (epoll(7)): the cost does not grow with their number.
 
-use super::handle::{AsHandle, OwnedHandle};
+use super::handle::{AsHandle, BorrowedHandle, OwnedHandle};
 use crate::{Error, seam};
-use rustix::event::epoll;
+use rustix::event::{Timespec, epoll};
+use std::time::Duration;
 
 /// A set of handles, each under a key.
 #[derive(Debug)]
@@ -40,8 +41,41 @@ impl Watch {
     ///
     /// Out of memory, or it is in the set already.
     pub fn add(&self, handle: &impl AsHandle, key: u64) -> Result<(), Error> {
-        let add = || epoll::add(&self.0, handle, epoll::EventData::new_u64(key), epoll::EventFlags::IN);
-        seam::call("epoll_ctl", add).map_err(|e| Error::os("watching a descriptor", e))
+        self.add_for(handle, key, epoll::EventFlags::IN)
+    }
+
+    /// Adds a socket or pipe whose other end will be closed: that makes it ready, once; what can be read does not.
+    /// It leaves the set when it is closed, unless somebody else has a handle to it too.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory, or it is in the set already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::watch::Watch;
+    /// use std::io::Write;
+    /// use std::time::Duration;
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let watch = Watch::new()?;
+    /// watch.add_end(&reader, 7)?;
+    /// writer.write_all(b"text")?;
+    /// assert_eq!(watch.wait_timeout(Duration::from_millis(1))?, []);
+    /// drop(writer);
+    /// assert_eq!(watch.wait()?, [7]);
+    /// assert_eq!(watch.wait_timeout(Duration::from_millis(1))?, []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_end(&self, handle: &impl AsHandle, key: u64) -> Result<(), Error> {
+        // A closed other end is told whether one asks for it or not.
+        self.add_for(handle, key, epoll::EventFlags::ONESHOT)
+    }
+
+    fn add_for(&self, handle: &impl AsHandle, key: u64, flags: epoll::EventFlags) -> Result<(), Error> {
+        seam::call("epoll_ctl", || epoll::add(&self.0, handle, epoll::EventData::new_u64(key), flags))
+            .map_err(|e| Error::os("watching a descriptor", e))
     }
 
     /// Removes a handle.
@@ -60,9 +94,34 @@ impl Watch {
     ///
     /// The operating system refused. An interrupted wait goes on.
     pub fn wait(&self) -> Result<Vec<u64>, Error> {
+        self.wait_for(None)
+    }
+
+    /// As [`wait`](Watch::wait), but for no longer than `limit`; an interrupted wait begins again. Whole milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refused.
+    pub fn wait_timeout(&self, limit: Duration) -> Result<Vec<u64>, Error> {
+        // Longer than anybody lives, if it is too long for the kernel.
+        self.wait_for(Some(&limit.try_into().unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 })))
+    }
+
+    fn wait_for(&self, limit: Option<&Timespec>) -> Result<Vec<u64>, Error> {
         let mut events = Vec::with_capacity(64);
-        seam::retry("epoll_wait", || epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events), None))
+        seam::retry("epoll_wait", || epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events), limit))
             .map_err(|e| Error::os("waiting for descriptors", e))?;
         Ok(events.iter().map(|event: &epoll::Event| event.data.u64()).collect())
+    }
+
+    /// Takes the set's handle as a set.
+    pub fn from_handle(handle: OwnedHandle) -> Watch {
+        Watch(handle)
+    }
+}
+
+impl AsHandle for Watch {
+    fn as_fd(&self) -> BorrowedHandle<'_> {
+        self.0.as_fd()
     }
 }

@@ -1,0 +1,16 @@
+//! Segments of shared memory, their names, and who is attached to them.
+#![doc = include_str!("../README.md")]
+
+mod attach_lock;
+mod attachments;
+mod copying;
+mod liveness;
+mod memory;
+mod named;
+mod segment;
+mod slots;
+mod travel;
+
+pub use memory::{Atomic, SharedMemory};
+pub use named::sweep;
+pub use segment::{Segment, Shape};

@@ -1,0 +1,402 @@
+//! A segment: a piece of memory that processes share, of which each knows who else is attached and lives.
+
+use crate::attachments::{self, Cell};
+use crate::named;
+use crate::slots::Table;
+use multiprocess_core::Owner;
+use multiprocess_core::layout::{Damage, Header};
+use multiprocess_sys::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle};
+use multiprocess_sys::kept::Kept;
+use multiprocess_sys::map::{self, Map};
+use multiprocess_sys::names::Entry;
+use multiprocess_sys::{Error, ErrorKind, byte_lock};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What a segment is for, and how large it is.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_shm::{Segment, Shape};
+///
+/// let shape = Shape { kind: 7, length: 4096, reserved: 4096, parameters: [0; 4] };
+/// assert_eq!(Segment::anonymous(shape, |_| {})?.shape(), &shape);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// What lies in the payload: a number that its users agree on.
+    pub kind: u32,
+    /// The length of the payload in bytes. Bytes that nobody has reserved cost nothing.
+    pub length: u64,
+    /// How many bytes at the beginning of the payload are really there as soon as the segment is.
+    pub reserved: u64,
+    /// Four numbers whose meaning belongs to the kind.
+    pub parameters: [u64; 4],
+}
+
+/// Memory that processes share. A clone is another handle to the same attachment; the process leaves with its last one.
+///
+/// An anonymous segment travels to another process as a handle, in arguments and messages, and goes with its last user. One
+/// with a name can also be opened by it.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_core::Environment;
+/// use multiprocess_shm::{Segment, Shape};
+///
+/// let name = format!("example-{}", std::process::id());
+/// let shape = Shape { kind: 7, length: 100, reserved: 100, parameters: [1, 2, 3, 4] };
+/// let made = Segment::create(&name, shape, |_| {})?;
+/// let opened = Segment::open(&name, |found| {
+///     assert_eq!(found, &shape);
+///     Ok(())
+/// })?;
+/// assert!(made.is_same(&opened) && opened.is_alive(made.me()));
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+///
+/// # Crash
+///
+/// The others see at once that this process is dead, by its slot; what it wrote stays as it was. A name whose last user was
+/// killed is free: who opens it finds nothing, who creates it makes it anew.
+///
+/// # Platform
+///
+/// On Linux an anonymous segment is a sealed memfd: no process can cut it off. One with a name is a file in `/dev/shm`, readable and
+/// writable by its user alone; that user's own processes could cut it off, and whoever touches it then gets a SIGBUS. Both need
+/// `/proc`. At most 1024 processes can be attached to a segment.
+///
+/// A copy of the process that the program makes with its own `fork` takes part under an identity of its own, from its first use
+/// on. If it cannot (no free descriptor, or it has closed all it had), that use panics. A copy has what its maker was
+/// about to send, too: such a handle counts as a user as long as the copy has it.
+#[derive(Clone)]
+pub struct Segment(pub(crate) Arc<Inner>);
+
+/// One mapping of a segment.
+pub(crate) struct Inner {
+    pub(crate) map: Map,
+    header: Header,
+    shape: Shape,
+    /// Whether the slots behind the payload are known to be there.
+    has_all_slots: AtomicBool,
+    payload: NonNull<u8>,
+    /// The handle that is passed on and asked through. It has no lock.
+    pub(crate) kept: Kept,
+    pub(crate) entry: Option<Entry>,
+    pub(crate) cell: Cell,
+}
+
+// SAFETY: the pointer is to the payload in `map`, which may be shared, and which lives as long as the value.
+unsafe impl Send for Inner {}
+// SAFETY: the same.
+unsafe impl Sync for Inner {}
+
+impl Inner {
+    pub(crate) fn table(&self) -> Table<'_> {
+        Table::new(&self.map, &self.header, &self.has_all_slots)
+    }
+}
+
+impl Shape {
+    /// The header of such a segment.
+    pub(crate) fn header(&self) -> Result<Header, Error> {
+        Header::new(self.kind, self.length, self.reserved, self.parameters, map::page_size())
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "making shared memory of that size"))
+    }
+
+    /// What a checked header says.
+    pub(crate) fn of(header: &Header) -> Shape {
+        let (length, reserved) = (header.payload_length(), header.reserved());
+        Shape { kind: header.kind(), length, reserved, parameters: header.parameters() }
+    }
+}
+
+impl Segment {
+    /// A segment without a name. `init` runs before anybody else can see it, and finds zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let shape = Shape { kind: 7, length: 1 << 40, reserved: 8, parameters: [0; 4] };
+    /// let segment = Segment::anonymous(shape, |_| {})?;
+    /// segment.reserve(1 << 30, 4096)?; // now this can be touched too
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Out of memory or descriptors, or a size that no memory can have.
+    ///
+    /// # Crash
+    ///
+    /// Nothing is left of it when the last process is gone that has it.
+    pub fn anonymous(shape: Shape, init: impl FnOnce(&Segment)) -> Result<Segment, Error> {
+        let header = shape.header()?;
+        let memory = map::anonymous(header.total())?;
+        Segment::make(memory, &header, None, init)
+    }
+
+    /// A segment of that name, which nobody has. Its user alone can open it. `init` is as for [`anonymous`](Self::anonymous).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    /// use multiprocess_sys::ErrorKind;
+    ///
+    /// let name = format!("example-create-{}", std::process::id());
+    /// let shape = Shape { kind: 7, length: 8, reserved: 8, parameters: [0; 4] };
+    /// let segment = Segment::create(&name, shape, |_| {})?;
+    /// assert_eq!(Segment::create(&name, shape, |_| {}).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// drop(segment);
+    /// Segment::create(&name, shape, |_| {})?; // nobody has it any more
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Some live process has the name open ([`ErrorKind::AlreadyExists`]); it is no name ([`ErrorKind::InvalidName`]);
+    /// otherwise as for [`anonymous`](Self::anonymous).
+    ///
+    /// # Crash
+    ///
+    /// The name appears in one step: before it nothing is left, after it the name is free when no user of the segment lives.
+    pub fn create(name: &str, shape: Shape, init: impl FnOnce(&Segment)) -> Result<Segment, Error> {
+        named::create(name, shape, init).map_err(|e| e.with_object(name))
+    }
+
+    /// The segment that some live process has under that name. `expected` judges what it is, by a copy that was checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::Segment;
+    /// use multiprocess_sys::ErrorKind;
+    ///
+    /// let error = Segment::open("nobody-has-this", |_| Ok(())).unwrap_err();
+    /// assert_eq!((error.kind(), error.object()), (ErrorKind::NotFound, Some("nobody-has-this")));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nobody has it ([`ErrorKind::NotFound`]); it is no name ([`ErrorKind::InvalidName`]); what has the name is damaged,
+    /// or nothing of this library ([`ErrorKind::Damaged`]), or of another version of it ([`ErrorKind::WrongVersion`]);
+    /// what `expected` says; a process was stopped while it was attaching ([`ErrorKind::TimedOut`]); all slots are taken.
+    ///
+    /// # Crash
+    ///
+    /// Nothing is left of an attempt to open.
+    pub fn open(name: &str, expected: impl FnOnce(&Shape) -> Result<(), Error>) -> Result<Segment, Error> {
+        named::open(name, expected).map_err(|e| e.with_object(name))
+    }
+
+    /// The segment of that name, made if nobody has it. `init` runs only for one that is made (but that may lose against one
+    /// that somebody else makes at the same time), `expected` only for one that is opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let name = format!("example-either-{}", std::process::id());
+    /// let shape = Shape { kind: 7, length: 8, reserved: 8, parameters: [0; 4] };
+    /// let first = Segment::open_or_create(&name, shape, |_| {}, |_| Ok(()))?;
+    /// let second = Segment::open_or_create(&name, shape, |_| {}, |_| Ok(()))?;
+    /// assert!(first.is_same(&second));
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`create`](Self::create) and [`open`](Self::open), but for "exists already" and "not found".
+    ///
+    /// # Crash
+    ///
+    /// As for [`create`](Self::create).
+    pub fn open_or_create(
+        name: &str,
+        shape: Shape,
+        init: impl FnOnce(&Segment),
+        expected: impl FnOnce(&Shape) -> Result<(), Error>,
+    ) -> Result<Segment, Error> {
+        named::open_or_create(name, shape, init, expected).map_err(|e| e.with_object(name))
+    }
+
+    /// What it is: this process's own copy.
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.entry.as_ref().map(Entry::name)
+    }
+
+    /// Where the payload begins: aligned to a page, as many bytes as its [`shape`](Self::shape) says, valid as long as any
+    /// clone of this value lives. Other processes may write there at any time: whatever is read is to be checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let shape = Shape { kind: 7, length: 8, reserved: 8, parameters: [0; 4] };
+    /// let segment = Segment::anonymous(shape, |_| {})?;
+    /// // SAFETY: eight bytes, aligned, mapped as long as the segment lives, and seen as an atomic by everybody.
+    /// let word = unsafe { segment.base().cast::<AtomicU64>().as_ref() };
+    /// assert_eq!(word.load(Relaxed), 0);
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn base(&self) -> NonNull<u8> {
+        self.0.payload
+    }
+
+    /// Has `length` bytes of the payload from `offset` on be really there, so that touching them cannot fail.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let shape = Shape { kind: 7, length: 1 << 30, reserved: 0, parameters: [0; 4] };
+    /// let segment = Segment::anonymous(shape, |_| {})?;
+    /// segment.reserve(1 << 20, 4096)?;
+    /// assert!(segment.reserve(1 << 30, 1).is_err());
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is not so much memory, or so much payload.
+    ///
+    /// # Crash
+    ///
+    /// What is reserved stays so, for all who are attached.
+    pub fn reserve(&self, offset: u64, length: u64) -> Result<(), Error> {
+        let Inner { map, shape, header, .. } = &*self.0;
+        let start = header.payload_offset();
+        let inside = offset.checked_add(length).is_some_and(|end| end <= shape.length);
+        let reserved = if inside {
+            map.reserve(self.kept(), start + offset, length)
+        } else {
+            Err(Error::new(ErrorKind::Other, "reserving more of shared memory than there is"))
+        };
+        reserved.map_err(|e| match self.name() {
+            Some(name) => e.with_object(name),
+            None => e,
+        })
+    }
+
+    /// Whether both are the same memory.
+    pub fn is_same(&self, other: &Segment) -> bool {
+        self.identity() == other.identity()
+    }
+
+    /// What no other memory has.
+    pub(crate) fn identity(&self) -> Identity {
+        self.0.kept.identity()
+    }
+
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        self.0.entry.as_ref()
+    }
+
+    /// A new segment in `memory`, which holds zeros and which nobody else has. The header comes last.
+    pub(crate) fn make(
+        memory: OwnedHandle,
+        header: &Header,
+        entry: Option<Entry>,
+        init: impl FnOnce(&Segment),
+    ) -> Result<Segment, Error> {
+        let map = Map::shared(memory.as_fd(), header.total())?;
+        map.reserve(Some(memory.as_fd()), 0, header.payload_offset() + header.reserved())?;
+        let own = byte_lock::open_anew(memory.as_fd())?;
+        let segment = Segment::of(map, Kept::new(memory)?, header, entry)?;
+        segment.attach(|| Ok(own))?;
+        init(&segment);
+        let bytes = header.encode();
+        let start = segment.0.map.start().as_ptr();
+        // SAFETY: the mapping is longer than a header, the two do not overlap, and nobody reads a header before it is finished.
+        unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(segment)
+    }
+
+    /// Attaches to `memory`, whose header was checked, through `own`, a description of this process alone. The handle of the
+    /// memory is kept, and must have no lock of a slot.
+    pub(crate) fn join(
+        memory: OwnedHandle,
+        own: OwnedHandle,
+        header: &Header,
+        entry: Option<Entry>,
+    ) -> Result<Segment, Error> {
+        let map = Map::shared(memory.as_fd(), header.total())?;
+        let segment = Segment::of(map, Kept::new(memory)?, header, entry)?;
+        segment.attach(|| Ok(own))?;
+        Ok(segment)
+    }
+
+    fn of(map: Map, kept: Kept, header: &Header, entry: Option<Entry>) -> Result<Segment, Error> {
+        // SAFETY: the mapping is as long as the header says, and the payload begins inside it.
+        let payload = unsafe { map.start().add(header.payload_offset() as usize) };
+        let has_all_slots = AtomicBool::new(false);
+        let cell = attachments::current()?.cell()?;
+        let shape = Shape::of(header);
+        Ok(Segment(Arc::new(Inner { map, header: *header, shape, has_all_slots, payload, kept, entry, cell })))
+    }
+
+    /// Claims a slot through what `own` opens, or joins the one that this process has already.
+    pub(crate) fn attach(&self, own: impl FnOnce() -> Result<OwnedHandle, Error>) -> Result<Owner, Error> {
+        let (inner, table) = (&*self.0, self.0.table());
+        let here = attachments::current()?;
+        here.attach(inner.kept.identity(), inner.cell, Arc::downgrade(&self.0), table, own)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("name", &self.name()).field("shape", self.shape()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let Ok(here) = attachments::current() else { return };
+        let identity = self.kept.identity();
+        // Not the last mapping, or a copy that never took part: somebody else leaves later.
+        let Some(slot) = here.detach(identity, self.cell) else { return };
+        drop(slot);
+        if let Some(entry) = &self.entry {
+            named::leave(entry, identity, self.kept.get());
+        }
+    }
+}
+
+/// The header of `memory`, which has `size` bytes: copied, and checked.
+pub(crate) fn read_header(memory: BorrowedHandle<'_>, size: u64) -> Result<Header, Error> {
+    inspect(memory, size)?.map_err(damaged)
+}
+
+/// The same, or what is wrong with it.
+pub(crate) fn inspect(memory: BorrowedHandle<'_>, size: u64) -> Result<Result<Header, Damage>, Error> {
+    let mut bytes = [0; Header::SIZE];
+    let length = map::read_start(memory, &mut bytes)?;
+    Ok(Header::decode(&bytes[..length], size, map::page_size()))
+}
+
+/// The error of what cannot be used.
+pub(crate) fn damaged(damage: Damage) -> Error {
+    let kind = match damage {
+        Damage::OtherVersion { .. } => ErrorKind::WrongVersion,
+        Damage::OtherKind { .. } => ErrorKind::WrongKind,
+        _ => ErrorKind::Damaged,
+    };
+    Error::new(kind, "opening shared memory").with_source(damage)
+}

@@ -1,0 +1,115 @@
+//! How a call waits: it spins, gives way, and then sleeps in slices.
+//!
+//! A sleep without an end is never right between processes: whoever should wake us may be killed before it does, and a wake-up
+//! that chose a process which is killed before it runs is gone. So each sleep is a slice of 5 ms, doubling up to 100 ms, after
+//! which the caller reads the word again. A blocked process wakes ten times a second, a dead holder is found within a slice.
+//!
+//! | Phase | Steps | Why |
+//! | --- | --- | --- |
+//! | spin | some tens of times, with growing pauses | the other side runs on another CPU and is nearly done |
+//! | yield | some tens of times | the other side waits for this CPU |
+//! | probe | once, then whenever a slice's time has passed | the holder may be dead; counted by time, because busy rivals may wake us before each slice ends |
+//! | sleep | for a slice | it takes long |
+
+use multiprocess_core::atomics::AtomicU64;
+use multiprocess_core::{Step, Wait};
+use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::park;
+use std::time::{Duration, Instant};
+
+/// How often a call spins before it gives way.
+const SPINS: u32 = 50;
+/// How often it gives way before it sleeps.
+const YIELDS: u32 = 50;
+/// The longest pause between two looks of a spinning call, in processor hints.
+const PAUSES_MAX: u32 = 16;
+const FIRST_SLICE: Duration = Duration::from_millis(5);
+const LAST_SLICE: Duration = Duration::from_millis(100);
+
+/// The patience of one call.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    deadline: Deadline,
+    round: u32,
+    slice: Duration,
+    next_probe: Option<Instant>,
+    /// Whether the last step was a probe. The next one is not, however long it took: a slow process must get to sleep, and a
+    /// call without patience to its end.
+    probed: bool,
+}
+
+impl Patience {
+    /// No patience: a look, a probe, and the time is over. For `try_` calls.
+    #[inline]
+    pub(crate) fn none() -> Patience {
+        Patience { deadline: Deadline::NEVER, round: u32::MAX, slice: Duration::ZERO, next_probe: None, probed: false }
+    }
+
+    /// Waits for ever.
+    #[inline]
+    pub(crate) fn forever() -> Patience {
+        Patience::until(Deadline::NEVER)
+    }
+
+    /// Waits until `deadline`.
+    #[inline]
+    pub(crate) fn until(deadline: Deadline) -> Patience {
+        Patience { deadline, round: 0, slice: FIRST_SLICE, next_probe: None, probed: false }
+    }
+
+    #[cold]
+    fn later_step(&mut self) -> Step {
+        let now = Instant::now();
+        let probed = std::mem::replace(&mut self.probed, false);
+        if !probed && self.next_probe.is_none_or(|due| due <= now) {
+            self.next_probe = Some(now + self.slice);
+            self.probed = true;
+            return Step::Probe;
+        }
+        if self.slice.is_zero() || self.deadline.has_passed() { Step::TimedOut } else { Step::Sleep }
+    }
+}
+
+impl Wait for Patience {
+    #[inline]
+    fn step(&mut self) -> Step {
+        if self.round < SPINS {
+            let pauses = 1 << (self.round / 4).min(PAUSES_MAX.ilog2());
+            for _ in 0..pauses {
+                std::hint::spin_loop();
+            }
+        } else if self.round < SPINS + YIELDS {
+            park::yield_now();
+        } else {
+            return self.later_step();
+        }
+        self.round += 1;
+        Step::Retry
+    }
+
+    fn sleep(&mut self, word: &AtomicU64, expected: u64) {
+        let at_most = self.deadline.remaining().map_or(self.slice, |left| left.min(self.slice));
+        park::sleep(word, expected as u32, at_most);
+        self.slice = (self.slice * 2).min(LAST_SLICE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_patience_probes_once() {
+        let mut patience = Patience::none();
+        assert_eq!([patience.step(), patience.step()], [Step::Probe, Step::TimedOut]);
+    }
+
+    #[test]
+    fn time_is_over_after_a_probe() {
+        let mut patience = Patience::until(Deadline::now());
+        let steps: Vec<Step> =
+            std::iter::repeat_with(|| patience.step()).take(SPINS as usize + YIELDS as usize + 2).collect();
+        assert_eq!(steps[steps.len() - 2..], [Step::Probe, Step::TimedOut]);
+        assert!(steps[..steps.len() - 2].iter().all(|step| *step == Step::Retry));
+    }
+}

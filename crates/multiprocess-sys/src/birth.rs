@@ -1,0 +1,3 @@
+//! Which process a number meant: when it was born, and in which namespaces.
+
+pub use crate::imp::birth::Birth;
