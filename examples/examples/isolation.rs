@@ -1,10 +1,11 @@
-//! Each process has its own memory: three processes alive at the same time, one global variable, three values.
+//! Each process has its own memory: three processes alive at the same time, one global variable, three values. What is
+//! passed to a process is shared with it, and nothing else is.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use multiprocess::{Process, Stdio};
+use multiprocess::{Process, Stdio, Value, spawn};
 
 /// Threads would share this. Processes do not, although it is the same variable of the same program.
 static GLOBAL: AtomicU32 = AtomicU32::new(0);
@@ -16,6 +17,12 @@ fn change(to: u32) -> (u32, u32) {
     // The parent closes our standard input when it is time to look again.
     io::stdin().lines().for_each(drop);
     (found, GLOBAL.load(Relaxed))
+}
+
+/// Changes the variable, which is this process's own, and the value, which it was passed.
+fn change_both(passed: Value<u32>) {
+    GLOBAL.store(300, Relaxed);
+    passed.set(300);
 }
 
 /// Public, because the tutorial runs this program as one of its parts.
@@ -44,5 +51,11 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         println!("child {} found {found}, wrote {}, and reads {left}", i + 1, i + 1);
     }
     println!("the main process reads {}", GLOBAL.load(Relaxed));
+
+    // The other half: a child shares the one value that it is passed, and neither the other one nor the variable.
+    let passed = Value::new(200)?;
+    let kept = Value::new(200)?;
+    spawn(change_both, (passed.clone(),))?.join()?;
+    println!("a child writes 300; passed: {}, kept: {}, variable: {}", passed.get(), kept.get(), GLOBAL.load(Relaxed));
     Ok(())
 }

@@ -2,11 +2,15 @@
 //!
 //! With `--quick` the pauses, which leave time to look at the list of processes, are fifty times shorter.
 
+mod condition;
 mod cpu_bound;
+mod event;
 mod hello;
 mod inherit;
 mod isolation;
+mod lock;
 mod process_info;
+mod semaphore;
 
 use std::error::Error;
 use std::thread;
@@ -35,7 +39,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     process_info::main()?;
 
     heading("5. Every process has its own memory");
-    isolation::main()
+    isolation::main()?;
+
+    heading("6.1 Lock: one at a time");
+    lock::main()?;
+
+    heading("6.2 Event: wait until it is time");
+    event::main()?;
+
+    heading("6.3 Semaphore: so many at a time");
+    semaphore::main()?;
+
+    heading("6.4 Condition: wait until a shared value is right");
+    condition::main()
 }
 
 fn heading(title: &str) {

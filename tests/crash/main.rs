@@ -1,7 +1,18 @@
-//! Processes killed at every step of a start: nothing hangs, the reason is told, and the next start works.
+//! Processes that die at the wrong moment: at every step of a start, at every instruction of an operation on a shared object,
+//! while they hold what others wait for. Nothing hangs, the reason is told, and the next use works.
+//!
+//! This file has the starts, and each other file a kind of death of those who share objects.
 //!
 //! A fork server or a child that is told to kills itself right before its n-th call to the operating system; a loop
 //! raises n until nothing is left to kill. Where the moment cannot be counted, a seeded number is taken.
+
+mod departures;
+mod holders;
+mod instructions;
+mod openers;
+mod rivals;
+mod soak;
+mod waiters;
 
 use multiprocess_tests::scratch::Scratch;
 use multiprocess_tests::step::{Step, steps};

@@ -10,14 +10,18 @@ pub mod hooks;
 pub mod leaks;
 pub mod methods;
 pub mod names;
+pub mod page;
 pub mod pause;
 pub mod privilege;
 pub mod processes;
 pub mod program;
+pub mod ready;
 pub mod scratch;
 pub mod signals;
 pub mod step;
 pub mod streams;
+pub mod text;
+pub mod trace;
 pub mod watchdog;
 
 pub use leaks::{LeakCheck, checked};

@@ -1,5 +1,7 @@
 //! What only root can set up: a test that needs it says so, and is skipped aloud where it has it not.
 
+use crate::processes;
+use crate::trace::{self, Traced};
 use std::path::Path;
 
 /// Whether this process is root; prints why `test` is skipped if it is not.
@@ -33,6 +35,44 @@ pub fn needs_set_uid(test: &str, folder: &Path) -> bool {
         skipped(test, "the folder for temporary files is mounted without set-uid programs");
     }
     honoured
+}
+
+/// Whether a process may trace its own children, which some containers forbid; prints why `test` is skipped if it may not.
+///
+/// # Panics
+///
+/// When this program cannot be forked.
+pub fn needs_tracing(test: &str) -> bool {
+    let allowed = match multiprocess_fixture_native::fork().expect("a program can be forked") {
+        multiprocess_fixture_native::Side::Child => {
+            if trace::consent() {
+                trace::stop();
+            }
+            // Without the exit hooks of the program that was copied.
+            loop {
+                processes::signal(std::process::id(), processes::Signal::KILL);
+            }
+        }
+        multiprocess_fixture_native::Side::Parent(pid) => Traced::adopt(pid).is_some(),
+    };
+    if !allowed {
+        skipped(test, "this system does not let a process trace its children");
+    }
+    allowed
+}
+
+/// Whether this process may make a namespace of process numbers; prints why `test` is skipped if it may not.
+///
+/// # Panics
+///
+/// When this program cannot be forked or its copy not waited for.
+pub fn needs_namespaces(test: &str) -> bool {
+    let program = std::process::Command::new("unshare").args(["--pid", "--fork", "true"]).output();
+    let allowed = program.is_ok_and(|output| output.status.success());
+    if !allowed {
+        skipped(test, "this user may not make a namespace of process numbers");
+    }
+    allowed
 }
 
 fn skipped(test: &str, reason: &str) {

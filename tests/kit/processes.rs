@@ -58,6 +58,13 @@ pub fn find(pid: u32) -> Option<Running> {
     read(&Path::new("/proc").join(pid.to_string()))
 }
 
+/// The letter for the state of `pid`, as [`Running::state`] has it. Cheaper than [`find`], for whoever asks a thousand times.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(name_end + 2).map(|byte| char::from(*byte))
+}
+
 /// The children of this process, ended ones that nobody waited for included.
 pub fn children() -> Vec<Running> {
     all().into_iter().filter(|process| process.parent == std::process::id()).collect()

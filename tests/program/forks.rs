@@ -32,10 +32,11 @@ pub fn run(arguments: &[String]) {
         Some(Process::new(pass, (closed,)).start_method(method).start().expect("a child that waits can be started"));
     let mut gate = Some(gate);
     on_both_sides("heir", || {
+        // As long as this side's gate is closed, the child runs.
+        println!("children {}", multiprocess::active_children().len());
         // Whoever opens the gate: it is open when both sides have.
         gate.take().expect("each side has a gate").open();
         let child = child.take().expect("each side has a handle");
-        println!("children {}", multiprocess::active_children().len());
         println!("inherited {}", outcome::value(child.join()));
         starts(method);
     });

@@ -8,13 +8,18 @@ mod descriptors;
 mod family;
 mod faults;
 mod forks;
+mod holders;
 mod image;
+mod instructions;
+mod namespaces;
+mod objects;
 mod outcome;
 mod output;
 mod privilege;
 mod reaping;
 mod refusals;
 mod rights;
+mod spares;
 mod step;
 mod steps;
 mod surroundings;
@@ -28,20 +33,26 @@ fn main() {
         "bare-root" => rights::bare_root(&arguments),
         "changes-its-surroundings" => surroundings::change(&arguments),
         "descriptors" => descriptors::run(&arguments),
+        "every-instruction" => instructions::run(&arguments),
         "family" => family::together(&arguments),
         "fault-in-each" => faults::each(&arguments),
         "fault-in-first" => faults::first(&arguments),
+        "forgets-objects" => objects::forget(&arguments),
         "forks" => forks::run(&arguments),
         "hangs" => threads::hang(&arguments),
         "hello" => println!("hello {}", arguments.join(" ")),
+        "holds-a-lock" => holders::hold_a_lock(&arguments),
+        "holds-names" => holders::hold_names(&arguments),
         "interrupted" => family::interrupted(&arguments),
         "killed-children" => steps::killed_children(&arguments),
         "killed-server" => steps::killed_server(&arguments),
         "killed-servers" => steps::killed_servers(&arguments),
+        "killed-spares" => spares::killed(&arguments),
         "leaves-a-child" => daemons::leave_a_child(&arguments),
         "leaves-a-daemon" => daemons::leave_a_daemon(&arguments),
         "loader" => refusals::start(&arguments),
         "loses-its-file" => image::lose_file(&arguments),
+        "namespaces" => namespaces::run(&arguments),
         "orphaned-by-thread" => family::orphaned_by_thread(&arguments),
         "plugin" => refusals::plugin(&arguments),
         "prints-half-a-line" => output::half_a_line(&arguments),

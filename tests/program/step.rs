@@ -81,9 +81,7 @@ impl Left {
 
 fn unreported_children() -> Vec<Running> {
     let reported = REPORTED.lock().expect("nobody panics with the list");
-    let children = processes::started_children().into_iter().filter(|child| !reported.contains(&child.pid));
-    // A plan also strikes the spare child, which nobody waits for; the library reaps a dead one at its next start.
-    children.filter(|child| !(child.is_zombie() && ["mp-spare", "mp-server"].contains(&child.name.as_str()))).collect()
+    processes::started_children().into_iter().filter(|child| !reported.contains(&child.pid)).collect()
 }
 
 fn notes(folder: &Path, number: u32) -> PathBuf {

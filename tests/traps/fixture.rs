@@ -14,6 +14,8 @@ pub enum Profile {
     Dev,
     /// With fat link-time optimisation, which moves constructors between crates.
     Fat,
+    /// With panics that abort.
+    Abort,
 }
 
 /// Builds the package of a fixture; the folder with what came of it.
@@ -25,6 +27,7 @@ pub fn build(package: &str, profile: Profile) -> PathBuf {
     let (profile, folder) = match profile {
         Profile::Dev => ("dev", "debug"),
         Profile::Fat => ("fat", "fat"),
+        Profile::Abort => ("abort", "abort"),
     };
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", package, "--profile", profile, "--target-dir"])

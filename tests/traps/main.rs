@@ -3,14 +3,17 @@
 //! Most of it concerns a whole process: its user, its signals, its descriptors, its death. So a test runs a scenario
 //! of the test program and reads what that prints.
 
+mod aborts;
 mod constructors;
 mod deaths;
 mod fixture;
 mod forks;
+mod namespaces;
 mod privilege;
 mod reaping;
 mod refusals;
 mod rights;
+mod spares;
 
 /// The first line that begins with `key` and a space, without them.
 ///

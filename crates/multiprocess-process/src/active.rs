@@ -30,6 +30,19 @@ use std::time::Duration;
 pub struct ActiveChild(Arc<Life>);
 
 /// The children started by this process that still run, whether their [`Child`](crate::Child) was dropped or not.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{active_children, spawn};
+///
+/// let child = spawn(|| std::thread::park(), ())?;
+/// assert_eq!(active_children().len(), 1);
+/// child.kill()?;
+/// child.wait()?;
+/// assert_eq!(active_children().len(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn active_children() -> Vec<ActiveChild> {
     // Without a runtime nothing was started here; one that belongs to the process that this one was forked from does not count.
     let Ok(runtime) = runtime::get() else { return Vec::new() };
@@ -40,26 +53,90 @@ pub fn active_children() -> Vec<ActiveChild> {
 
 impl ActiveChild {
     /// Its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// assert_eq!(active.pid(), child.pid());
+    /// child.kill()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pid(&self) -> u32 {
         self.0.pid
     }
 
     /// Its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// assert_eq!(active.name(), child.name());
+    /// child.kill()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Whether it ends with this process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// assert!(!active.is_daemon());
+    /// child.kill()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.0.daemon
     }
 
     /// Whether it still runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// assert!(active.is_alive());
+    /// child.kill()?;
+    /// child.wait()?;
+    /// assert!(!active.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_alive(&self) -> bool {
         self.0.is_alive()
     }
 
     /// Waits until it has ended; `None` if it still runs after `timeout`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// assert_eq!(active.wait_timeout(Duration::ZERO)?, None);
+    /// child.kill()?;
+    /// assert!(active.wait_timeout(Duration::from_secs(60))?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -70,6 +147,18 @@ impl ActiveChild {
 
     /// Interrupts it.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// active.interrupt()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Child::interrupt`](crate::Child::interrupt).
@@ -79,6 +168,18 @@ impl ActiveChild {
 
     /// Asks it to end.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// active.terminate()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Child::interrupt`](crate::Child::interrupt).
@@ -87,6 +188,18 @@ impl ActiveChild {
     }
 
     /// Ends it at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{active_children, spawn};
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let active = active_children().remove(0);
+    /// active.kill()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use crate::current::{self, Parent};
 use crate::function::{Entry, Outcome};
-use crate::protocol::{Environment, FAILED, HELLO, PANICKED, REQUEST, Request, VALUE};
+use crate::protocol::{Environment, FAILED, HELLO, REQUEST, Request, VALUE};
 use crate::report;
 use multiprocess_parcel::{Parcel, RemoteError, pack_data};
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle};
@@ -37,14 +37,15 @@ pub(crate) enum Origin {
 /// Lives the child's whole life.
 pub(crate) fn live(socket: Socket, origin: Origin) -> ! {
     seam::adopt_role("child");
-    report::install();
+    let socket: &'static Socket = Box::leak(Box::new(socket)); // for the rest of this process's life
+    report::install(socket);
     if let Origin::Clone { spare, schedule, .. } = origin {
         // The server's manners are not the child's; if it must keep them it only waits for its turn more often.
         let _ = schedule.restore();
         if spare {
             image::warm_up();
         }
-        match hello(&socket) {
+        match hello(socket) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Disconnected => process::end_now(0), // the program has ended
             Err(_) => process::end_now(NOT_BORN),                                         // the start tells this code
@@ -60,7 +61,7 @@ pub(crate) fn live(socket: Socket, origin: Origin) -> ! {
         Ok((entry, arguments)) => entry.call(arguments),
         Err(error) => Outcome::Failed(RemoteError::new(error)),
     };
-    std::process::exit(tell(&socket, outcome));
+    std::process::exit(tell(socket, outcome));
 }
 
 /// Names this process as the kernel sees it: a handle of itself cannot mean another process, whatever happens to the number.
@@ -148,7 +149,7 @@ fn tell(socket: &Socket, outcome: Outcome) -> i32 {
             let report = report::of(&*payload);
             // Dropping what a user's panic carries may panic again.
             std::mem::forget(payload);
-            pack_data(&report, "a report").and_then(|bytes| socket.send(PANICKED, &[&bytes], &[]))
+            report::send(socket, &report)
         }
         Outcome::Failed(error) => tell_failure(socket, &error),
     };

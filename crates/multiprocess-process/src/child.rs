@@ -76,26 +76,85 @@ impl<R> Child<R> {
     }
 
     /// Its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::process::id(), ())?;
+    /// let pid = child.pid();
+    /// assert_eq!(child.join()?, pid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pid(&self) -> u32 {
         self.life.pid
     }
 
     /// Its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| {}, ()).name("worker").start()?;
+    /// assert_eq!(child.name(), "worker");
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.life.name
     }
 
     /// Whether it ends with this process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| {}, ())?;
+    /// assert!(!child.is_daemon());
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.life.daemon
     }
 
     /// Whether it still runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// assert!(child.is_alive());
+    /// child.kill()?;
+    /// child.wait()?;
+    /// assert!(!child.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_alive(&self) -> bool {
         self.life.is_alive()
     }
 
     /// How it ended, if it has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// assert_eq!(child.try_wait()?, None);
+    /// child.kill()?;
+    /// child.wait()?;
+    /// assert!(child.try_wait()?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -107,6 +166,17 @@ impl<R> Child<R> {
 
     /// Waits until it has ended. Its result stays to be joined.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| 42, ())?;
+    /// assert!(child.wait()?.success());
+    /// assert_eq!(child.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`try_wait`](Child::try_wait).
@@ -115,6 +185,19 @@ impl<R> Child<R> {
     }
 
     /// Waits until it has ended; `None` if it still runs after `timeout`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    /// use std::time::Duration;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// assert_eq!(child.wait_timeout(Duration::from_millis(5))?, None);
+    /// child.kill()?;
+    /// assert!(child.wait_timeout(Duration::from_secs(60))?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -125,6 +208,19 @@ impl<R> Child<R> {
 
     /// Waits until it has ended; `None` if it still runs at `deadline`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let end = Instant::now() + Duration::from_secs(60);
+    /// for child in [spawn(|| {}, ())?, spawn(|| {}, ())?] {
+    ///     assert!(child.wait_deadline(end)?.is_some()); // a minute for both together
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`try_wait`](Child::try_wait).
@@ -133,6 +229,17 @@ impl<R> Child<R> {
     }
 
     /// Interrupts it, as Ctrl-C does. Nothing happens to one that has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// child.interrupt()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -143,6 +250,17 @@ impl<R> Child<R> {
 
     /// Asks it to end (`SIGTERM`). Nothing happens to one that has ended.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// child.terminate()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`interrupt`](Child::interrupt).
@@ -152,6 +270,18 @@ impl<R> Child<R> {
 
     /// Ends it at once (`SIGKILL`). Nothing happens to one that has ended.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// child.kill()?;
+    /// child.kill()?; // once more makes no difference
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`interrupt`](Child::interrupt).
@@ -160,6 +290,17 @@ impl<R> Child<R> {
     }
 
     /// Asks it to end, and ends it when `grace` has passed; how it ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    /// use std::time::Duration;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// assert!(!child.stop(Duration::from_secs(5))?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -186,6 +327,16 @@ impl<R> Child<R> {
 impl<R: DeserializeOwned> Child<R> {
     /// Waits until it has ended; the value that its function returned.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|words: Vec<String>| words.concat(), (vec!["a".to_owned(), "b".to_owned()],))?;
+    /// assert_eq!(child.join()?, "ab");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The function panicked, the process ended without a result, or the result could not be carried over.
@@ -200,6 +351,20 @@ impl<R: DeserializeOwned> Child<R> {
 
     /// As [`join`](Child::join), without blocking the thread. If the future is dropped, the process runs on.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    /// let sum = runtime.block_on(async {
+    ///     let (left, right) = (spawn(|| 1, ())?, spawn(|| 2, ())?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(left.join_async().await? + right.join_async().await?)
+    /// })?;
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`join`](Child::join), and where there is no tokio runtime with its I/O enabled.
@@ -207,6 +372,9 @@ impl<R: DeserializeOwned> Child<R> {
     pub async fn join_async(mut self) -> Result<R, JoinError> {
         drop(self.stdin.take());
         let process = multiprocess_sys::handle::duplicate(self.as_fd()).map_err(JoinError::transfer)?;
+        // What is said against it is about types that lie about their descriptor; its successor is younger than the tokio that
+        // programs have.
+        #[allow(deprecated)]
         let process = tokio::io::unix::AsyncFd::new(process).map_err(|e| JoinError::transfer(e.into()))?;
         let ended = process.readable().await.map(drop);
         ended.map_err(|e| JoinError::transfer(e.into()))?;
@@ -259,7 +427,8 @@ impl Drop for Bond {
     }
 }
 
-fn outcome(message: Message) -> Result<Parcel, JoinError> {
+/// What a child said last: its packed value, or why there is none.
+pub(crate) fn outcome(message: Message) -> Result<Parcel, JoinError> {
     match message.kind {
         VALUE => Ok(Parcel { bytes: message.body, handles: message.handles }),
         PANICKED => {

@@ -28,22 +28,55 @@ pub struct Current {
 static CURRENT: OnceLock<Current> = OnceLock::new();
 
 /// This process. The program itself is called `MainProcess`, as in Python.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{Process, current};
+///
+/// assert_eq!(current().name(), "MainProcess");
+/// let child = Process::new(|| current().name().to_owned(), ()).name("worker").start()?;
+/// assert_eq!(child.join()?, "worker");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn current() -> &'static Current {
     CURRENT.get_or_init(|| Current { name: "MainProcess".into(), lineage: String::new(), daemon: false, parent: None })
 }
 
 impl Current {
     /// Its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(multiprocess_process::current().name(), "MainProcess");
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(multiprocess_process::current().pid(), std::process::id());
+    /// ```
     pub fn pid(&self) -> u32 {
         process::id()
     }
 
     /// Whether it ends with the program that started it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, current};
+    ///
+    /// let child = Process::new(|| current().is_daemon(), ()).daemon(true).start()?;
+    /// assert!(child.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.daemon
     }
@@ -84,6 +117,16 @@ pub struct Parent {
 }
 
 /// The process that started this one; `None` in the program itself.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{parent, spawn};
+///
+/// assert!(parent().is_none());
+/// assert!(spawn(|| parent().is_some(), ())?.join()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn parent() -> Option<&'static Parent> {
     current().parent.as_ref()
 }
@@ -95,21 +138,61 @@ impl Parent {
     }
 
     /// Its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{parent, spawn};
+    ///
+    /// let child = spawn(|| parent().unwrap().name().to_owned(), ())?;
+    /// assert_eq!(child.join()?, "MainProcess");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{parent, spawn};
+    ///
+    /// let child = spawn(|| parent().unwrap().pid(), ())?;
+    /// assert_eq!(child.join()?, std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Whether it still runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{parent, spawn};
+    ///
+    /// let child = spawn(|| parent().unwrap().is_alive(), ())?;
+    /// assert!(child.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_alive(&self) -> bool {
         !self.wait(Deadline::now())
     }
 
     /// Waits until it has ended; `false` when the time was over first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{parent, spawn};
+    ///
+    /// let child = spawn(|| parent().unwrap().wait_timeout(std::time::Duration::ZERO), ())?;
+    /// assert!(!child.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait(Deadline::after(timeout))
     }

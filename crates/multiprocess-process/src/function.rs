@@ -112,9 +112,46 @@ pub trait Run: Message {
     type Output: Message;
 
     /// Runs in the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Run;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Square(u64);
+    ///
+    /// impl Run for Square {
+    ///     type Output = u64;
+    ///     fn run(self) -> u64 {
+    ///         self.0 * self.0
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Square(3).run(), 9); // here, in this process
+    /// ```
     fn run(self) -> Self::Output;
 
     /// Starts a process that runs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Run;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Square(u64);
+    ///
+    /// impl Run for Square {
+    ///     type Output = u64;
+    ///     fn run(self) -> u64 {
+    ///         self.0 * self.0
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Square(3).start()?.join()?, 9); // in one of its own
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -37,7 +37,18 @@ impl JoinError {
         JoinError::Transfer(RemoteError::new(error))
     }
 
-    /// How the process ended; 101 for a panic, as in every Rust program.
+    /// How the process ended; 101 for a panic, as in every Rust program, also in one that is built with `panic = "abort"` (there
+    /// [`Child::wait`](crate::Child::wait) tells the signal).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Child, spawn};
+    ///
+    /// let child: Child<()> = spawn(|| std::process::exit(3), ())?;
+    /// assert_eq!(child.join().unwrap_err().exit_status().and_then(|status| status.code()), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn exit_status(&self) -> Option<ExitStatus> {
         match self {
             JoinError::Panicked(_) => Some(ExitStatus::from_raw(PANICKED_CODE << 8)),
@@ -47,6 +58,16 @@ impl JoinError {
     }
 
     /// What the panic said, if it was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Child, spawn};
+    ///
+    /// let child: Child<()> = spawn(|| panic!("no luck"), ())?;
+    /// assert_eq!(child.join().unwrap_err().panic_message(), Some("no luck"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn panic_message(&self) -> Option<&str> {
         match self {
             JoinError::Panicked(report) => Some(report.message()),
@@ -55,6 +76,17 @@ impl JoinError {
     }
 
     /// The signal that killed the process, if one did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::spawn;
+    ///
+    /// let child = spawn(|| std::thread::park(), ())?;
+    /// child.kill()?;
+    /// assert_eq!(child.join().unwrap_err().signal(), Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn signal(&self) -> Option<i32> {
         self.exit_status().and_then(|status| status.signal())
     }

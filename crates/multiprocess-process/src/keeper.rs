@@ -12,11 +12,17 @@
 //! | [`LAUNCH`] | an environment; the server's socket, a socket for the answer | [`LAUNCHED`] with number and pidfd, or the error's code |
 //! | [`WATCH`] | a child's number and pidfd (none: it is to be opened) | none: the child is reaped when it ends |
 //! | [`SWEEP`] | a socket for the answer | [`SWEPT`] with the statuses of reaped children that nobody knew |
+//! | [`MOURN`] | nothing | none: a child whose number is not known is dead or about to be, and is reaped |
+//!
+//! The program adds the socket of its spare child to the set that this thread waits for, and takes it out when the child gets its
+//! request: so a spare child that is killed is noticed here, and a start costs this thread no turn. The kernel closes a dying
+//! process's sockets a moment before the process can be reaped, and nobody may have read its number: the thread looks for
+//! dead strangers again and again, each time after twice the time, for about a second.
 
 use crate::protocol::Environment;
 use crate::registry::{Ending, Registry};
 use multiprocess_parcel::unpack_data;
-use multiprocess_sys::handle::{AsHandle, OwnedHandle};
+use multiprocess_sys::handle::{AsHandle, OwnedHandle, duplicate};
 use multiprocess_sys::process::{self, Process, Reaped};
 use multiprocess_sys::transport::{Message, Received, Socket};
 use multiprocess_sys::watch::Watch;
@@ -25,24 +31,35 @@ use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 pub(crate) const LAUNCH: u32 = 1;
 pub(crate) const LAUNCHED: u32 = 2;
 pub(crate) const WATCH: u32 = 3;
 pub(crate) const SWEEP: u32 = 4;
 pub(crate) const SWEPT: u32 = 5;
+pub(crate) const MOURN: u32 = 6;
 
 /// The key of the link among the numbers of processes.
 const LINK: u64 = u64::MAX;
 
-/// Starts the thread; returns the program's end of its link.
-pub(crate) fn start(lifeline: OwnedHandle, registry: Arc<Registry>) -> Result<Socket, Error> {
+/// The key of a spare child's socket.
+pub(crate) const SPARE: u64 = u64::MAX - 1;
+
+/// How long to wait for a death between the first two looks, and at most between two looks.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(512)];
+
+/// Starts the thread; returns the program's end of its link, and its set of watched handles.
+pub(crate) fn start(lifeline: OwnedHandle, registry: Arc<Registry>) -> Result<(Socket, Watch), Error> {
     let (ours, theirs) = Socket::pair()?;
+    let watch = Watch::new()?;
+    let same_watch = duplicate(watch.as_fd())?;
     let (told, ready) = mpsc::channel();
-    thread::start("mp-keeper", vec![theirs.into(), lifeline], move |handles| {
+    thread::start("mp-keeper", vec![theirs.into(), same_watch, lifeline], move |handles| {
         let mut handles = handles.into_iter();
         let Some(link) = handles.next().map(Socket::from_handle) else { return };
-        match Keeper::new(link, registry) {
+        let Some(watch) = handles.next().map(Watch::from_handle) else { return };
+        match Keeper::new(link, watch, registry) {
             Ok(mut keeper) => {
                 let _lifeline = handles.next();
                 // Whoever started it waits for this word.
@@ -53,7 +70,7 @@ pub(crate) fn start(lifeline: OwnedHandle, registry: Arc<Registry>) -> Result<So
         }
     })?;
     let ended = |_| Err(Error::new(ErrorKind::Other, "starting this library's permanent thread: it ended at once"));
-    ready.recv().unwrap_or_else(ended).map(|()| ours)
+    ready.recv().unwrap_or_else(ended).map(|()| (ours, watch))
 }
 
 struct Keeper {
@@ -62,30 +79,37 @@ struct Keeper {
     watch: Watch,
     registry: Arc<Registry>,
     watched: HashMap<u32, Process>,
-    /// Raw statuses of reaped children that nobody knew, until somebody asks.
-    strangers: Vec<i32>,
+    /// Raw statuses of reaped children that nobody knew, and when that was, until somebody asks.
+    strangers: Vec<(Instant, i32)>,
+    /// How long to wait before the next look for strangers that are dying.
+    mourning: Option<Duration>,
 }
 
 /// Nobody asks for more: those who miss one give up.
 const STRANGERS_MAX: usize = 64;
 
+/// Those who miss one ask for it within a second: an older one is not theirs.
+const FRESH: Duration = Duration::from_secs(2);
+
 impl Keeper {
-    fn new(link: Socket, registry: Arc<Registry>) -> Result<Keeper, Error> {
-        let watch = Watch::new()?;
+    fn new(link: Socket, watch: Watch, registry: Arc<Registry>) -> Result<Keeper, Error> {
         watch.add(&link, LINK)?;
-        Ok(Keeper { link: Some(link), watch, registry, watched: HashMap::new(), strangers: Vec::new() })
+        Ok(Keeper { link: Some(link), watch, registry, watched: HashMap::new(), strangers: Vec::new(), mourning: None })
     }
 
     /// Never returns: the end of this thread would kill the children that it has made, and close the lifeline of all daemons,
     /// and the link may be closed only because the program closed all of its descriptors.
     fn keep(&mut self) -> ! {
         while self.link.is_some() || !self.watched.is_empty() {
-            for key in self.watch.wait().unwrap_or_default() {
-                match u32::try_from(key) {
-                    Ok(pid) => self.reap(pid),
-                    Err(_) => self.listen(),
+            let ready = self.mourning.map_or_else(|| self.watch.wait(), |pause| self.watch.wait_timeout(pause));
+            for key in ready.unwrap_or_default() {
+                match key {
+                    LINK => self.listen(),
+                    SPARE => self.mourning = Some(PATIENCE[0]),
+                    key => u32::try_from(key).into_iter().for_each(|pid| self.reap(pid)),
                 }
             }
+            self.mourn();
         }
         loop {
             std::thread::park();
@@ -124,6 +148,7 @@ impl Keeper {
                     self.sweep(&Socket::from_handle(reply));
                 }
             }
+            MOURN => self.mourning = Some(PATIENCE[0]),
             _ => {}
         }
     }
@@ -179,7 +204,7 @@ impl Keeper {
         self.forget(pid);
         if !was_known {
             // A server's end may be the end of a child that it had just made.
-            self.reap_strangers();
+            self.mourning = Some(PATIENCE[0]);
         }
     }
 
@@ -192,18 +217,25 @@ impl Keeper {
 
     /// Reaps all that have ended: among them may be one that died before it could say its number.
     fn reap_strangers(&mut self) {
-        while let Ok(Some((pid, status))) = process::reap_any() {
+        while let Some((pid, status, known)) = self.registry.reap_any() {
             let was_server = self.forget(pid);
-            let known = self.registry.reaped(pid, Ending::Known(status));
             if !known && !was_server && self.strangers.len() < STRANGERS_MAX {
-                self.strangers.push(status.into_raw());
+                self.strangers.push((Instant::now(), status.into_raw()));
             }
         }
     }
 
+    /// Looks for strangers that are dying, and says how long to wait before the next look.
+    fn mourn(&mut self) {
+        let Some(pause) = self.mourning else { return };
+        self.reap_strangers();
+        self.mourning = (pause < PATIENCE[1]).then_some(pause * 2);
+    }
+
     fn sweep(&mut self, reply: &Socket) {
         self.reap_strangers();
-        let strangers: Vec<u8> = self.strangers.drain(..).flat_map(i32::to_ne_bytes).collect();
+        let fresh = self.strangers.drain(..).filter(|(time, _)| time.elapsed() < FRESH);
+        let strangers: Vec<u8> = fresh.flat_map(|(_, status)| status.to_ne_bytes()).collect();
         reply.send(SWEPT, &[&strangers], &[]).unwrap_or_else(|error| self.registry.note_trouble(error));
     }
 }

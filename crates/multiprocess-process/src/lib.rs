@@ -6,6 +6,9 @@ mod birth;
 mod child;
 mod current;
 mod function;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod join_error;
 mod keeper;
 mod process;
@@ -17,6 +20,7 @@ mod scope;
 mod server;
 mod server_link;
 mod start;
+mod stdio;
 
 pub use active::{ActiveChild, active_children};
 pub use child::Child;
@@ -25,7 +29,8 @@ pub use function::{Function, Run};
 pub use join_error::JoinError;
 pub use multiprocess_parcel::{Fd, Message, PanicReport, RemoteError};
 pub use multiprocess_sys::{Error, ErrorKind};
-pub use process::{Process, StartMethod, Stdio, spawn};
+pub use process::{Process, StartMethod, spawn};
 #[doc(hidden)]
 pub use runtime::spare_ready;
 pub use scope::{Scope, ScopedChild, scope};
+pub use stdio::Stdio;

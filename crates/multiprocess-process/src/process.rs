@@ -4,8 +4,8 @@ use crate::child::Child;
 use crate::current::current;
 use crate::function::{Entry, Function, Run, must_not_capture};
 use crate::start::Plan;
+use crate::stdio::Stdio;
 use multiprocess_parcel::{Message, Parcel, pack};
-use multiprocess_sys::handle::OwnedHandle;
 use multiprocess_sys::{Error, ErrorKind};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -93,6 +93,16 @@ pub struct Process<R> {
 
 impl<R> Process<R> {
     /// A process that will run `f(args)`. What cannot be sent of the arguments is an error of [`start`](Process::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let process = Process::new(|a: u64, b: u64| a + b, (2, 3));
+    /// assert_eq!(process.start()?.join()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new<F, A>(f: F, args: A) -> Self
     where
         F: Function<A, Output = R>,
@@ -105,6 +115,25 @@ impl<R> Process<R> {
     }
 
     /// A process that will run a struct's [`Run`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, Run};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Doubler(u64);
+    ///
+    /// impl Run for Doubler {
+    ///     type Output = u64;
+    ///     fn run(self) -> u64 {
+    ///         self.0 * 2
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Process::from_run(Doubler(21)).start()?.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_run<T: Run<Output = R>>(run: T) -> Self {
         Process::of(Entry::of_run::<T>(), pack(&run))
     }
@@ -126,24 +155,64 @@ impl<R> Process<R> {
     }
 
     /// Names it; otherwise it is called `Process-1`, `Process-2` and so on, and `Process-1:1` if the first one starts it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, current};
+    ///
+    /// let child = Process::new(|| current().name().to_owned(), ()).name("worker").start()?;
+    /// assert_eq!(child.join()?, "worker");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Whether it ends when this process ends, however this process ends. Without this it does as the process that made it does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| std::thread::park(), ()).daemon(true).start()?;
+    /// assert!(child.is_daemon()); // it is gone when this program is
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = daemon;
         self
     }
 
     /// Sets a variable of its environment, which is otherwise this process's at the time of the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| std::env::var("LEVEL").ok(), ()).env("LEVEL", "high").start()?;
+    /// assert_eq!(child.join()?.as_deref(), Some("high"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.variables.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
     /// Sets several variables.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let sum = || std::env::var("A").unwrap() + &std::env::var("B").unwrap();
+    /// assert_eq!(Process::new(sum, ()).envs([("A", "1"), ("B", "2")]).start()?.join()?, "12");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, vars: impl IntoIterator<Item = (K, V)>) -> Self {
         let owned = |(key, value): (K, V)| (key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self.variables.extend(vars.into_iter().map(owned));
@@ -151,12 +220,32 @@ impl<R> Process<R> {
     }
 
     /// Leaves a variable out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| std::env::var_os("PATH").is_some(), ()).env_remove("PATH").start()?;
+    /// assert!(!child.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.variables.push((key.as_ref().to_owned(), None));
         self
     }
 
     /// Leaves out all variables, also those set before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| std::env::vars_os().count(), ()).env_clear().env("ONLY", "1").start()?;
+    /// assert_eq!(child.join()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_clear(mut self) -> Self {
         self.clear_environment = true;
         self.variables.clear();
@@ -164,36 +253,105 @@ impl<R> Process<R> {
     }
 
     /// Its current directory, which is otherwise this process's at the time of the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    /// use std::path::Path;
+    ///
+    /// let child = Process::new(|| std::env::current_dir().unwrap(), ()).current_dir("/").start()?;
+    /// assert_eq!(child.join()?, Path::new("/"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.directory = Some(dir.as_ref().to_owned());
         self
     }
 
     /// Its standard input.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, Stdio};
+    /// use std::io::Write;
+    ///
+    /// let child = Process::new(|| std::io::stdin().lines().count(), ()).stdin(Stdio::piped());
+    /// let mut child = child.start()?;
+    /// child.stdin.as_mut().unwrap().write_all(b"one\ntwo\n")?;
+    /// assert_eq!(child.join()?, 2); // closes the pipe first
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stdin(mut self, stdio: impl Into<Stdio>) -> Self {
         self.streams[0] = stdio.into();
         self
     }
 
     /// Its standard output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, Stdio};
+    /// use std::io::Read;
+    ///
+    /// let mut child = Process::new(|| println!("done"), ()).stdout(Stdio::piped()).start()?;
+    /// let mut text = String::new();
+    /// child.stdout.take().unwrap().read_to_string(&mut text)?;
+    /// assert_eq!(text, "done\n");
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stdout(mut self, stdio: impl Into<Stdio>) -> Self {
         self.streams[1] = stdio.into();
         self
     }
 
     /// Its standard error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, Stdio};
+    ///
+    /// let child = Process::new(|| eprintln!("nobody reads this"), ()).stderr(Stdio::null()).start()?;
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stderr(mut self, stdio: impl Into<Stdio>) -> Self {
         self.streams[2] = stdio.into();
         self
     }
 
     /// How it is started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, StartMethod};
+    ///
+    /// let child = Process::new(|| 42, ()).start_method(StartMethod::Spawn).start()?;
+    /// assert_eq!(child.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self
     }
 
     /// Starts it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{ErrorKind, Process};
+    ///
+    /// assert_eq!(Process::new(|| 42, ()).start()?.join()?, 42);
+    /// let error = Process::new(|| 42, ()).env("A=B", "").start().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidName);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -250,6 +408,18 @@ impl<R> fmt::Debug for Process<R> {
 }
 
 /// How a process is started. Programs behave the same with either.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{Process, StartMethod};
+///
+/// for method in [StartMethod::ForkServer, StartMethod::Spawn] {
+///     let child = Process::new(|| std::process::id(), ()).start_method(method).start()?;
+///     assert_eq!(child.pid(), child.join()?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartMethod {
@@ -258,50 +428,4 @@ pub enum StartMethod {
     ForkServer,
     /// By starting the program's executable again.
     Spawn,
-}
-
-/// Where a standard stream of a child leads; the same names as in [`std::process::Stdio`], which cannot be looked into.
-///
-/// # Examples
-///
-/// ```
-/// use multiprocess_process::{Process, Stdio};
-///
-/// let child = Process::new(|| println!("nobody hears this"), ()).stdout(Stdio::null()).start()?;
-/// child.join()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct Stdio(pub(crate) Wish);
-
-/// See [`Stdio`].
-#[derive(Debug)]
-pub(crate) enum Wish {
-    Inherit,
-    Null,
-    Piped,
-    Handle(OwnedHandle),
-}
-
-impl Stdio {
-    /// To where this process's own leads at the time of the start.
-    pub fn inherit() -> Self {
-        Stdio(Wish::Inherit)
-    }
-
-    /// Nowhere: `/dev/null`.
-    pub fn null() -> Self {
-        Stdio(Wish::Null)
-    }
-
-    /// Into a pipe, whose other end the [`Child`] has.
-    pub fn piped() -> Self {
-        Stdio(Wish::Piped)
-    }
-}
-
-impl<T: Into<OwnedHandle>> From<T> for Stdio {
-    fn from(handle: T) -> Self {
-        Stdio(Wish::Handle(handle.into()))
-    }
 }

@@ -5,8 +5,7 @@
 //! | [`WELCOME`] | program → new executable | its first socket | the cookie; for a server also the rights to keep to |
 //! | [`READY`] | server → program | control socket | its rights |
 //! | [`CLONE`] | program → server | control socket | the child's end of a socket of the child's own |
-//! | [`REFILL`] | program → server | control socket | nothing: please clone a spare child |
-//! | [`SPARE`] | server → program | control socket | the program's end of the spare's socket (none: it could not) |
+//! | [`REFILL`] | program → server | control socket | the same for a spare child, whose request comes later |
 //! | [`REFUSED`] | server → program | the child's socket | why there is no child: the code of the operating system |
 //! | [`HELLO`] | child → program | the child's socket | its number and its pidfd |
 //! | [`REQUEST`] | program → child | the child's socket | the [`Request`], the arguments, all their handles |
@@ -27,7 +26,7 @@
 //! * The program dies: the child's end of the socket is closed by the kernel. A child that has not got its request ends; one
 //!   that has it finds out when it holds on to its lifeline, if it is a daemon; others run on.
 //!
-//! A spare child is one whose request comes later: it has said hello and waits.
+//! A spare child is one whose request comes later: it has said hello and waits. Its states stand in `server_link.rs`.
 
 use multiprocess_parcel::{pack_data, unpack_data};
 use multiprocess_sys::{Error, ErrorKind};
@@ -39,13 +38,12 @@ pub(crate) const WELCOME: u32 = 1;
 pub(crate) const READY: u32 = 2;
 pub(crate) const CLONE: u32 = 3;
 pub(crate) const REFILL: u32 = 4;
-pub(crate) const SPARE: u32 = 5;
-pub(crate) const REFUSED: u32 = 6;
-pub(crate) const HELLO: u32 = 7;
-pub(crate) const REQUEST: u32 = 8;
-pub(crate) const VALUE: u32 = 9;
-pub(crate) const PANICKED: u32 = 10;
-pub(crate) const FAILED: u32 = 11;
+pub(crate) const REFUSED: u32 = 5;
+pub(crate) const HELLO: u32 = 6;
+pub(crate) const REQUEST: u32 = 7;
+pub(crate) const VALUE: u32 = 8;
+pub(crate) const PANICKED: u32 = 9;
+pub(crate) const FAILED: u32 = 10;
 
 /// The refusal of a server that has more than one thread; no code of the operating system is negative.
 pub(crate) const NOT_ALONE: i32 = -1;
@@ -77,6 +75,11 @@ pub(crate) fn parse_marker(value: &str) -> Option<(Role, u128)> {
     };
     let whole = version == env!("CARGO_PKG_VERSION") && cookie.len() == 32 && parts.next().is_none();
     whole.then(|| u128::from_str_radix(cookie, 16).ok())?.map(|cookie| (role, cookie))
+}
+
+/// The cookie and the rights that a [`WELCOME`] says.
+pub(crate) fn welcome(body: &[u8]) -> Option<(u128, &[u8])> {
+    body.split_first_chunk::<16>().map(|(cookie, rights)| (u128::from_ne_bytes(*cookie), rights))
 }
 
 /// What a child needs to know before it calls its function.

@@ -3,7 +3,7 @@
 use crate::runtime::Runtime;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
-use multiprocess_sys::process::{Process, Reaped, Signal};
+use multiprocess_sys::process::{self, Process, Reaped, Signal};
 use multiprocess_sys::{Error, ErrorKind};
 use std::collections::HashMap;
 use std::process::ExitStatus;
@@ -186,7 +186,20 @@ impl Registry {
 
     /// For the permanent thread: it has reaped a child. `false` if it is none of those known here.
     pub(crate) fn reaped(&self, pid: u32, ending: Ending) -> bool {
-        let Some(life) = self.remove(pid) else { return false };
+        self.bury(&mut lock(&self.lives), pid, ending)
+    }
+
+    /// For the permanent thread: reaps one child that has ended. Its number and status, and whether it is known here.
+    pub(crate) fn reap_any(&self) -> Option<(u32, ExitStatus, bool)> {
+        // Locked before it is reaped: whoever finds that meanwhile waits in `told` until its end is recorded.
+        let mut lives = lock(&self.lives);
+        let (pid, status) = process::reap_any().ok()??;
+        let known = self.bury(&mut lives, pid, Ending::Known(status));
+        Some((pid, status, known))
+    }
+
+    fn bury(&self, lives: &mut HashMap<u32, Arc<Life>>, pid: u32, ending: Ending) -> bool {
+        let Some(life) = lives.remove(&pid) else { return false };
         lock(&life.ending).get_or_insert(ending);
         lock(&self.buried).push(life);
         true
@@ -194,6 +207,7 @@ impl Registry {
 
     /// What is known of a child that somebody else has reaped.
     fn told(&self, life: &Life, status: Option<ExitStatus>) -> Ending {
+        drop(lock(&self.lives));
         let recorded = *lock(&life.ending);
         status.map(Ending::Known).or(recorded).unwrap_or(Ending::Unknown)
     }

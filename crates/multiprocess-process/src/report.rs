@@ -1,7 +1,13 @@
 //! What a panic in a child says: on the child's standard error at once, and to whoever joins it.
+//!
+//! The report is sent by whoever has caught the panic. In a program whose panics abort nobody catches one, and the process is about
+//! to end, whichever thread it was: so there the hook sends it.
 
 use crate::current;
-use multiprocess_parcel::PanicReport;
+use crate::protocol::PANICKED;
+use multiprocess_parcel::{PanicReport, pack_data};
+use multiprocess_sys::Error;
+use multiprocess_sys::transport::Socket;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -13,9 +19,21 @@ thread_local! {
     static LATEST: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
 }
 
-/// Has panics printed with the name of the process. A program may set a hook of its own afterwards.
-pub(crate) fn install() {
-    std::panic::set_hook(Box::new(print));
+/// Has panics printed with the name of the process, and those that abort reported on `socket`. A program may set a hook of its own
+/// afterwards.
+pub(crate) fn install(socket: &'static Socket) {
+    std::panic::set_hook(Box::new(move |info| {
+        print(info);
+        if cfg!(panic = "abort") {
+            // If nobody listens, the process ends all the same.
+            let _ = send(socket, &of(info.payload()));
+        }
+    }));
+}
+
+/// Tells whoever joins this process.
+pub(crate) fn send(socket: &Socket, report: &PanicReport) -> Result<(), Error> {
+    pack_data(report, "a report").and_then(|bytes| socket.send(PANICKED, &[&bytes], &[]))
 }
 
 fn print(info: &PanicHookInfo<'_>) {

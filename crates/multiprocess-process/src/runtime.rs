@@ -13,6 +13,7 @@ use multiprocess_sys::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle};
 use multiprocess_sys::process::{self, ForkGuard, Process};
 use multiprocess_sys::rights::Rights;
 use multiprocess_sys::transport::{Message, Received, Socket};
+use multiprocess_sys::watch::Watch;
 use multiprocess_sys::{Error, ErrorKind, image, lifeline};
 use std::process::ExitStatus;
 use std::ptr;
@@ -24,6 +25,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Runtime {
     link: Socket,
+    /// What the permanent thread waits for, to add a spare child.
+    watch: Watch,
     identity: Option<Identity>,
     guard: ForkGuard,
     lifeline: OwnedHandle,
@@ -93,7 +96,7 @@ impl Runtime {
     fn new(old: Option<&Runtime>) -> Result<Runtime, Error> {
         let registry = old.map(|old| Arc::clone(&old.registry)).unwrap_or_default();
         let (held, kept) = lifeline::pair()?;
-        let link = keeper::start(kept, Arc::clone(&registry))?;
+        let (link, watch) = keeper::start(kept, Arc::clone(&registry))?;
         for life in registry.all() {
             // Their descriptors are lost; the new thread looks them up by number, which is theirs until they are reaped.
             link.send(keeper::WATCH, &[&life.pid.to_ne_bytes()], &[])?;
@@ -101,6 +104,7 @@ impl Runtime {
         Ok(Runtime {
             identity: Identity::of(&link),
             link,
+            watch,
             guard: ForkGuard::new()?,
             lifeline: held,
             registry,
@@ -128,6 +132,23 @@ impl Runtime {
     pub(crate) fn watch(&self, pid: u32, process: &Process) {
         // Without room for a message the child stays a zombie until the program ends; nothing else can be done here.
         let _ = self.link.send(keeper::WATCH, &[&pid.to_ne_bytes()], &[process.as_fd()]);
+    }
+
+    /// Has a spare child reaped if it dies before [`spare_is_taken`](Runtime::spare_is_taken).
+    pub(crate) fn spare_is_born(&self, socket: &Socket) {
+        // Without it the zombie of a spare child that is killed stays until the next start.
+        let _ = self.watch.add_end(socket, keeper::SPARE);
+    }
+
+    pub(crate) fn spare_is_taken(&self, socket: &Socket) {
+        // It was not added, or its other end is closed: then it is not watched any more.
+        let _ = self.watch.remove(socket);
+    }
+
+    /// Has a child reaped whose number is not known, and that has died already or dies now that its socket is closed.
+    pub(crate) fn mourn(&self) {
+        // Without room for a message it stays a zombie until somebody else's death.
+        let _ = self.link.send(keeper::MOURN, &[], &[]);
     }
 
     /// Reaps what has ended, and tells how one that nobody knew has ended.

@@ -58,6 +58,21 @@ pub fn scope<T>(f: impl FnOnce(&Scope) -> T) -> Result<T, JoinError> {
 }
 
 /// Starts children that end before [`scope`] does.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::{Scope, scope};
+///
+/// fn start_some(scope: &Scope) {
+///     for number in 0..3 {
+///         scope.spawn(|n: u64| assert!(n < 3), (number,)).unwrap();
+///     }
+/// }
+///
+/// scope(start_some)?; // all three have ended
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Scope {
     lives: Mutex<Vec<Arc<Life>>>,
     /// Of children whose handle was dropped without a join, in the order of the drops.
@@ -66,6 +81,16 @@ pub struct Scope {
 
 impl Scope {
     /// As [`spawn`](crate::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::scope;
+    ///
+    /// let sum = scope(|s| s.spawn(|a: u64, b: u64| a + b, (1, 2)).unwrap().join().unwrap())?;
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -81,6 +106,16 @@ impl Scope {
     }
 
     /// Starts a process that was described before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::{Process, scope};
+    ///
+    /// let name = scope(|s| s.start(Process::new(|| {}, ()).name("worker")).unwrap().name().to_owned())?;
+    /// assert_eq!(name, "worker");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -123,6 +158,20 @@ impl fmt::Debug for Scope {
 }
 
 /// A child of a [`Scope`]. If it is dropped, the scope joins it.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_process::scope;
+///
+/// scope(|s| {
+///     let child = s.spawn(|| std::thread::park(), ()).unwrap();
+///     assert!(child.is_alive()); // as a `Child`
+///     child.kill().unwrap();
+///     assert!(child.join().is_err());
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ScopedChild<'scope, R> {
     scope: &'scope Scope,
@@ -131,6 +180,16 @@ pub struct ScopedChild<'scope, R> {
 
 impl<R: DeserializeOwned> ScopedChild<'_, R> {
     /// As [`Child::join`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::scope;
+    ///
+    /// let value = scope(|s| s.spawn(|| 42, ()).unwrap().join())??;
+    /// assert_eq!(value, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

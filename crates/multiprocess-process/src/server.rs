@@ -9,13 +9,13 @@
 //! Its children do not notice its death; the program makes another one at its next start.
 
 use crate::birth::{self, NOT_BORN, Origin};
-use crate::protocol::{CLONE, MARKER, NOT_ALONE, READY, REFILL, REFUSED, Role, SPARE, WELCOME, parse_marker};
+use crate::protocol::{self, CLONE, MARKER, NOT_ALONE, READY, REFILL, REFUSED, Role, WELCOME, parse_marker};
 use multiprocess_sys::image::{self, Image};
 use multiprocess_sys::process::{self, Cloner, Schedule};
 use multiprocess_sys::rights::Rights;
 use multiprocess_sys::settings;
 use multiprocess_sys::transport::{Message, Received, Socket};
-use multiprocess_sys::{Error, ErrorKind, handle::AsHandle, lifeline, seam, thread};
+use multiprocess_sys::{Error, ErrorKind, lifeline, seam, thread};
 
 multiprocess_sys::before_main!(MARKER, take_over);
 
@@ -29,8 +29,8 @@ fn take_over(marker: String) -> bool {
         Ok(Received::End) => process::end_now(0), // the program ended before it could say anything
         _ => refuse("it was not welcomed"),
     };
-    let Some((said, rights)) = welcome.body.split_first_chunk::<16>() else { refuse("it was not welcomed") };
-    if u128::from_ne_bytes(*said) != cookie {
+    let Some((said, rights)) = protocol::welcome(&welcome.body) else { refuse("it was not welcomed") };
+    if said != cookie {
         refuse("its cookie is wrong");
     }
     match role {
@@ -93,21 +93,9 @@ impl Server {
     /// Does what a message asks for; in a new child, returns its socket.
     fn answer(&mut self, mut message: Message) -> Option<Socket> {
         match message.kind {
-            CLONE if message.handles.len() == 1 => {
+            CLONE | REFILL if message.handles.len() == 1 => {
                 let socket = Socket::from_handle(message.handles.remove(0));
                 self.clone_child(socket)
-            }
-            REFILL => {
-                let Ok((theirs, ours)) = Socket::pair() else {
-                    let _ = self.control.send(SPARE, &[], &[]);
-                    return None;
-                };
-                let child = self.clone_child(ours);
-                if child.is_none() {
-                    // A program that has ended is noticed at the next receive.
-                    let _ = self.control.send(SPARE, &[], &[theirs.as_fd()]);
-                }
-                child
             }
             _ => None,
         }

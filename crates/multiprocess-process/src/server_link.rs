@@ -1,7 +1,34 @@
 //! The program's side of its fork server, and the spare child.
+//!
+//! # The spare child's states
+//!
+//! The state is the program's knowledge; it changes only under the lock, when a start or the end of one looks. Starts that find
+//! the lock held do without the spare child.
+//!
+//! | state | the program has | the spare child | becomes |
+//! | --- | --- | --- | --- |
+//! | Absent | nothing | does not exist, or is dying | Asked, when a start has ended: [`REFILL`] is sent with the other end of a new socket |
+//! | Asked | its socket | is being made, or has said hello and sleeps in a receive | Ready, when a look finds its [`HELLO`]; Absent, when it finds [`REFUSED`], the socket's end or damage |
+//! | Ready | its socket, number and pidfd | sleeps in a receive | Absent: a start sends it the [`REQUEST`], and from then on it is an ordinary child |
+//!
+//! A look never waits: an Asked whose hello is not there stays Asked, and that start is an ordinary clone. The state says nothing
+//! of who lives; what a death means in each is the same whenever it is noticed:
+//!
+//! | state | the program dies | the server dies | the spare child dies |
+//! | --- | --- | --- | --- |
+//! | Absent | nothing is left | the next start makes another server | (there is none) |
+//! | Asked | the child finds its socket's end, in its hello or its receive, and ends; a server that has not cloned yet ends first | before the clone, the other end dies with the message, and a look finds the end of the socket; after it, nothing: it serves one more start | a look finds the end of the socket; nothing ran |
+//! | Ready | the child finds its socket's end and ends | nothing: it serves one more start | before the request, sending that fails; after it, the socket's end answers, as for every child: the request was given once, so the start is not made again |
+//!
+//! # Who reaps it
+//!
+//! From Asked until a start takes it, its socket is in the set of handles that the permanent thread waits for
+//! (`keeper.rs`), so one that is killed while nobody looks is reaped at once. Whoever finds it dead in a look closes the
+//! socket, which takes that out of the set, perhaps before the thread was told: so the thread is told again, by a message. A server
+//! that is replaced drops its spare child: Ready is reaped by its number, Asked by the same message.
 
 use crate::protocol::{
-    CLONE, Environment, HELLO, MARKER, NOT_ALONE, READY, REFILL, REFUSED, REQUEST, Role, SPARE, WELCOME, marker,
+    CLONE, Environment, HELLO, MARKER, NOT_ALONE, READY, REFILL, REFUSED, REQUEST, Role, WELCOME, marker,
 };
 use crate::registry::{Kept, lock};
 use crate::runtime::{Newborn, Runtime};
@@ -33,11 +60,9 @@ pub(crate) struct Server {
 enum Spare {
     /// There is none.
     Absent,
-    /// The server was asked for one.
-    Asked,
-    /// Its socket has come; it has not said hello yet.
-    Unborn(Socket),
-    /// It waits.
+    /// The server was asked for one, whose socket this is.
+    Asked(Kept<Socket>),
+    /// It has said hello and waits.
     Ready(Newborn),
 }
 
@@ -103,9 +128,10 @@ impl Server {
     pub(crate) fn start_spare(&self, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Option<Newborn> {
         // Another thread is about to take it: then this start does without.
         let mut spare = self.spare.try_lock().ok()?;
-        self.advance(&mut spare, Deadline::now());
+        self.advance(&mut spare);
         let newborn = spare.take_ready()?;
         drop(spare);
+        newborn.process.runtime().spare_is_taken(newborn.socket.handle());
         // One that was killed meanwhile refuses, and has run nothing.
         // The start has just seen that the runtime is intact, so the descriptor is ours.
         let sent = newborn.socket.handle().send(REQUEST, parts, handles);
@@ -128,7 +154,8 @@ impl Server {
             sent => sent?,
         }
         drop(theirs);
-        self.await_hello(ours)
+        // A child that nobody has heard of finds its socket closed, and ends.
+        self.await_hello(ours).inspect_err(|_| self.control.runtime().mourn())
     }
 
     fn await_hello(&self, socket: Socket) -> Result<Birth, Error> {
@@ -151,12 +178,9 @@ impl Server {
     }
 
     fn newborn(&self, message: Message, socket: Socket) -> Result<Newborn, Error> {
-        let damaged = || Error::new(ErrorKind::Damaged, "starting a process: its hello is damaged");
-        let pid = message.body.try_into().map(u32::from_ne_bytes).map_err(|_| damaged())?;
-        let handle = message.handles.into_iter().next().ok_or_else(damaged)?;
+        let (pid, process) = hello(message)?;
         let runtime = self.control.runtime();
-        let process = Kept::new(Process::from_handle(handle), runtime);
-        Ok(Newborn { pid, process, socket: Kept::new(socket, runtime) })
+        Ok(Newborn { pid, process: Kept::new(process, runtime), socket: Kept::new(socket, runtime) })
     }
 
     /// The child's socket has ended without a hello: the child has died, or the server has before it made one. The kernel closes a
@@ -183,81 +207,73 @@ impl Server {
     pub(crate) fn refill(&self) {
         if let Ok(mut spare) = self.spare.try_lock()
             && let Spare::Absent = *spare
-            && self.control.get().is_ok_and(|control| control.send(REFILL, &[], &[]).is_ok())
+            && let Ok(socket) = self.ask_for_spare()
         {
-            *spare = Spare::Asked;
+            *spare = Spare::Asked(socket);
         }
+    }
+
+    fn ask_for_spare(&self) -> Result<Kept<Socket>, Error> {
+        let control = self.control.get()?;
+        let (ours, theirs) = Socket::pair()?;
+        control.send(REFILL, &[], &[theirs.as_fd()])?;
+        let runtime = self.control.runtime();
+        runtime.spare_is_born(&ours);
+        Ok(Kept::new(ours, runtime))
     }
 
     pub(crate) fn spare_ready(&self) -> bool {
         let mut spare = lock(&self.spare);
-        self.advance(&mut spare, Deadline::now());
+        self.advance(&mut spare);
         matches!(*spare, Spare::Ready(_))
     }
 
-    /// Takes what has come of the spare child, waiting for more until `deadline`.
-    fn advance(&self, spare: &mut Spare, deadline: Deadline) {
-        if let Spare::Asked = spare {
-            *spare = match self.control.get().and_then(|control| receive(control, deadline)) {
-                Ok(Some(message)) if message.kind == SPARE => {
-                    let socket = message.handles.into_iter().next().map(Socket::from_handle);
-                    socket.map_or(Spare::Absent, Spare::Unborn)
-                }
-                Ok(None) => return,
-                _ => self.give_up_spare(),
-            };
-        }
-        if let Spare::Unborn(socket) = spare {
-            let hello = match receive(socket, deadline) {
-                Ok(None) => return,
-                Ok(Some(message)) if message.kind == HELLO => Some(message),
-                _ => None,
-            };
-            let Spare::Unborn(socket) = std::mem::replace(spare, Spare::Absent) else { return };
-            *spare = match hello.map(|message| self.newborn(message, socket)) {
-                Some(Ok(newborn)) => Spare::Ready(newborn),
-                _ => self.give_up_spare(),
-            };
-        }
-    }
-
-    /// The spare child was lost before its number was known: its socket is closed, so it ends, and is reaped here.
-    fn give_up_spare(&self) -> Spare {
-        let deadline = Deadline::after(Duration::from_secs(1));
-        // If the server is gone, its successor looks for what it has left.
-        while !self.is_gone() && !deadline.has_passed() {
-            match self.control.runtime().sweep() {
-                Ok(None) => std::thread::yield_now(),
-                _ => break,
+    /// Takes what has come of the spare child. Never waits.
+    fn advance(&self, spare: &mut Spare) {
+        let Spare::Asked(socket) = &*spare else { return };
+        let message = match socket.handle().try_receive() {
+            Ok(Received::Nothing) => return,
+            Ok(Received::Message(message)) => Some(message),
+            Ok(Received::End) | Err(_) => None,
+        };
+        let refused = message.as_ref().is_some_and(|message| message.kind == REFUSED);
+        let child = message.filter(|message| message.kind == HELLO).and_then(|message| hello(message).ok());
+        let Spare::Asked(socket) = std::mem::replace(spare, Spare::Absent) else { return };
+        match child {
+            Some((pid, process)) => {
+                let process = Kept::new(process, socket.runtime());
+                *spare = Spare::Ready(Newborn { pid, process, socket });
+            }
+            None if refused => {}
+            None => {
+                drop(socket);
+                self.control.runtime().mourn();
             }
         }
-        Spare::Absent
     }
 }
 
 impl Drop for Server {
     /// A spare child finds its socket closed and ends; the permanent thread reaps it.
     fn drop(&mut self) {
-        let mut spare = std::mem::replace(&mut *lock(&self.spare), Spare::Absent);
-        // One that is on its way says hello first: it cannot be reaped by a number that nobody knows.
-        self.advance(&mut spare, Deadline::after(PATIENCE));
-        if let Spare::Ready(newborn) = &spare
-            && let Ok(process) = newborn.process.get()
-        {
-            newborn.process.runtime().watch(newborn.pid, process);
+        if self.control.get().is_err() {
+            return; // the program has closed all of its descriptors, the spare child's among them
         }
-    }
-}
-
-/// The next message, if it comes in time; an error when the other end is closed.
-fn receive(socket: &Socket, deadline: Deadline) -> Result<Option<Message>, Error> {
-    if !readable([socket.as_fd()], deadline)?[0] {
-        return Ok(None);
-    }
-    match socket.try_receive()? {
-        Received::Message(message) => Ok(Some(message)),
-        Received::Nothing => Ok(None),
-        Received::End => Err(Error::new(ErrorKind::Disconnected, "listening to the fork server")),
+        let mut spare = std::mem::replace(&mut *lock(&self.spare), Spare::Absent);
+        self.advance(&mut spare);
+        let runtime = self.control.runtime();
+        match spare {
+            Spare::Absent => {}
+            Spare::Asked(socket) => {
+                drop(socket);
+                runtime.mourn();
+            }
+            Spare::Ready(newborn) => {
+                if let Ok(process) = newborn.process.get() {
+                    runtime.watch(newborn.pid, process);
+                }
+            }
+        }
     }
 }
 
@@ -277,7 +293,16 @@ fn wait_for_server(control: &Socket, process: &Process) -> Result<Message, Error
     }
 }
 
-fn refused(message: &Message) -> Result<Birth, Error> {
+/// The child that says [`HELLO`].
+pub(crate) fn hello(message: Message) -> Result<(u32, Process), Error> {
+    let damaged = || Error::new(ErrorKind::Damaged, "starting a process: its hello is damaged");
+    let pid = message.body.try_into().map(u32::from_ne_bytes).map_err(|_| damaged())?;
+    let handle = message.handles.into_iter().next().ok_or_else(damaged)?;
+    Ok((pid, Process::from_handle(handle)))
+}
+
+/// Why there is no child.
+pub(crate) fn refused(message: &Message) -> Result<Birth, Error> {
     match message.body.as_slice().try_into().map(i32::from_ne_bytes) {
         Ok(NOT_ALONE) => Ok(Birth::NotAlone),
         Ok(code) if code > 0 => Err(Error::os("starting a process", std::io::Error::from_raw_os_error(code))),

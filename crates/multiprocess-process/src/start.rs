@@ -2,11 +2,12 @@
 
 use crate::current::current;
 use crate::function::Entry;
-use crate::process::{StartMethod, Stdio, Wish};
+use crate::process::StartMethod;
 use crate::protocol::{Environment, MARKER, REQUEST, Request, Role, WELCOME, marker};
 use crate::registry::{Kept, Life};
 use crate::runtime::{self, Newborn, Runtime};
 use crate::server_link::{Birth, Server};
+use crate::stdio::{Stdio, Wish};
 use multiprocess_parcel::Parcel;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle};
 use multiprocess_sys::rights::{self, Rights};

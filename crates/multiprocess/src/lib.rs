@@ -5,8 +5,12 @@ pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
     RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,
 };
-pub use multiprocess_shm::{Atomic, SharedMemory, sweep};
-pub use multiprocess_sync::*;
+pub use multiprocess_shm::{Atomic, SharedMemory};
+pub use multiprocess_sync::{
+    Array, Barrier, BarrierWaitResult, BrokenBarrier, Condition, Event, Group, Lock, LockResult, Mutex, MutexGuard,
+    OwnerDied, Permit, RLock, RLockGuard, ReleaseError, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    TimedWaitResult, TryLockResult, Value, WaitTimeoutResult, bytemuck,
+};
 
 /// What only the project's own benchmarks use.
 #[doc(hidden)]

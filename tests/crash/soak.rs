@@ -1,0 +1,16 @@
+//! A short run of the soak, which `cargo xtask soak` makes longer: random operations, random kills and stops.
+
+use multiprocess_tests::program::Program;
+use multiprocess_tests::watched;
+use std::time::Duration;
+
+#[test]
+fn five_seconds() {
+    watched("five seconds of soak", Duration::from_secs(120), || {
+        let soak = Program::new(env!("CARGO_BIN_EXE_multiprocess-soak"), "--seconds");
+        let printed = soak.argument("5").argument("--seed").argument("20260101").succeed();
+        println!("{printed}");
+        let kills = printed.lines().last().and_then(|line| line.split(' ').nth(2)?.parse::<u32>().ok());
+        assert!(kills.is_some_and(|kills| kills >= 20), "too few processes were killed: {kills:?}");
+    });
+}

@@ -1,0 +1,195 @@
+//! One operation in one condition: what the killed process does, and what the two survivors do before, meanwhile and after.
+//!
+//! | Part | Who | When |
+//! | --- | --- | --- |
+//! | `victim` | the process that is killed | comes as far as [`Stage::begin`] untraced, then instruction by instruction |
+//! | `setup` | the first survivor | before the first instruction; it has returned when that runs |
+//! | `early` | the second survivor | before the first instruction; it may block |
+//! | `release` | the first survivor | as soon as the victim sleeps, or else after it was killed |
+//! | `late` | the second survivor | when the victim stands at its last instruction, still alive; it may block |
+//! | `after` | the first survivor | after the kill, while the second has not returned |
+//! | `check` | the first survivor | when the second has returned |
+//! | `finish` | the second survivor | last of all |
+
+use multiprocess_tests::page::Page;
+use multiprocess_tests::trace;
+use std::any::Any;
+
+/// What a survivor keeps between its parts: guards, permits, handles.
+pub type Hands = Vec<Box<dyn Any>>;
+
+/// A part of a survivor. It returns `Ok` with what came of it, or `Err` with what must not be.
+pub type Action = Box<dyn Fn(Stage, &mut Hands) -> Result<Reply, String>>;
+
+/// How a call of a survivor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// As if nobody had died.
+    Fine,
+    /// It was told of the death.
+    Recovered,
+}
+
+/// The parts of survivors, by number.
+pub const SETUP: usize = 0;
+/// See [`SETUP`].
+pub const EARLY: usize = 1;
+/// See [`SETUP`].
+pub const RELEASE: usize = 2;
+/// See [`SETUP`].
+pub const LATE: usize = 3;
+/// See [`SETUP`].
+pub const AFTER: usize = 4;
+/// See [`SETUP`].
+pub const CHECK: usize = 5;
+/// See [`SETUP`].
+pub const FINISH: usize = 6;
+
+/// An operation in a condition.
+pub struct Case {
+    /// The operation, as the table shows it.
+    pub operation: &'static str,
+    /// The condition, as the table shows it.
+    pub condition: &'static str,
+    /// What the victim does; it calls [`Stage::begin`] and [`Stage::end`].
+    pub victim: Box<dyn Fn(Stage)>,
+    /// The parts of the survivors.
+    pub actions: [Option<Action>; 7],
+    /// What the process that conducts the rounds looks at when both survivors are done.
+    pub afterwards: Option<Box<dyn Fn() -> Result<(), String>>>,
+}
+
+impl Case {
+    /// A case in which nobody but the victim does anything yet.
+    pub fn new(operation: &'static str, condition: &'static str, victim: impl Fn(Stage) + 'static) -> Case {
+        let actions = [const { None }; 7];
+        Case { operation, condition, victim: Box::new(victim), actions, afterwards: None }
+    }
+
+    /// The same with `action` as part `number`.
+    pub fn part(
+        mut self,
+        number: usize,
+        action: impl Fn(Stage, &mut Hands) -> Result<Reply, String> + 'static,
+    ) -> Case {
+        self.actions[number] = Some(Box::new(action));
+        self
+    }
+
+    /// The same with `action` as the last part of both survivors.
+    pub fn checked_by(self, action: impl Fn(Stage, &mut Hands) -> Result<Reply, String> + Clone + 'static) -> Case {
+        self.part(CHECK, action.clone()).part(FINISH, action)
+    }
+
+    /// The same with a look from outside at the end of each round.
+    pub fn afterwards(mut self, look: impl Fn() -> Result<(), String> + 'static) -> Case {
+        self.afterwards = Some(Box::new(look));
+        self
+    }
+}
+
+/// What all processes of a round see, whatever becomes of the objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage(Page);
+
+const PHASE: usize = 0;
+const INSIDE: usize = 1;
+const KILLED: usize = 2;
+const VICTIM: usize = 3;
+const OWNERS: usize = 4;
+const NOTE: usize = 5;
+const ENTERED: usize = 6;
+
+impl Stage {
+    /// An empty stage.
+    pub fn new() -> Stage {
+        Stage(Page::new())
+    }
+
+    /// Empties it for the next round.
+    pub fn clear(self) {
+        self.0.clear();
+    }
+
+    /// The victim: from here on every instruction counts. The tracer takes over.
+    pub fn begin(self) {
+        trace::stop();
+        self.0.set(PHASE, 1);
+    }
+
+    /// The victim: the operation is over. Never goes on.
+    pub fn end(self) {
+        self.0.set(PHASE, 2);
+        loop {
+            trace::stop();
+        }
+    }
+
+    /// Whether the victim has begun.
+    pub fn has_begun(self) -> bool {
+        self.0.get(PHASE) > 0
+    }
+
+    /// Whether the victim has done all.
+    pub fn has_ended(self) -> bool {
+        self.0.get(PHASE) > 1
+    }
+
+    /// The victim says that it is, or is not, the only owner.
+    pub fn victim_inside(self, inside: bool) {
+        self.0.set(INSIDE, u64::from(inside));
+    }
+
+    /// Whether the victim was the only owner when it was last heard of.
+    pub fn is_victim_inside(self) -> bool {
+        self.0.get(INSIDE) == 1
+    }
+
+    /// Says that the victim is about to be killed.
+    pub fn victim_killed(self) {
+        self.0.set(KILLED, 1);
+    }
+
+    /// Whether the victim has been killed.
+    pub fn is_victim_killed(self) -> bool {
+        self.0.get(KILLED) == 1
+    }
+
+    /// Notes the number of the victim.
+    pub fn set_victim(self, pid: u32) {
+        self.0.set(VICTIM, u64::from(pid));
+    }
+
+    /// The number of the victim.
+    pub fn victim(self) -> u64 {
+        self.0.get(VICTIM)
+    }
+
+    /// Runs `inside` as the only owner among the survivors.
+    pub fn alone<T>(self, inside: impl FnOnce() -> T) -> Result<T, String> {
+        let before = self.0.add(OWNERS, 1);
+        let value = inside();
+        self.0.set(OWNERS, before);
+        if before == 0 { Ok(value) } else { Err("two survivors own it at once".to_owned()) }
+    }
+
+    /// A number that one part leaves for another.
+    pub fn note(self, value: u64) {
+        self.0.set(NOTE, value);
+    }
+
+    /// The number that another part left.
+    pub fn noted(self) -> u64 {
+        self.0.get(NOTE)
+    }
+
+    /// Survivor `index` is about to begin its part.
+    pub fn enter(self, index: usize, entered: bool) {
+        self.0.set(ENTERED + index, u64::from(entered));
+    }
+
+    /// Whether survivor `index` has begun its part.
+    pub fn has_entered(self, index: usize) -> bool {
+        self.0.get(ENTERED + index) == 1
+    }
+}

@@ -1,0 +1,83 @@
+//! A process killed after each instruction of an operation, while two others use the same object: they must go on, in bounded
+//! time, and be told where they have to be.
+//!
+//! Each operation is a [`Case`]; `round.rs` plays it, point by point. What a case checks are the promises about death: a lock
+//! is free or reports its dead owner, permits come back, wake-ups are not lost, a barrier breaks or completes, a name can be
+//! used again.
+
+mod barriers;
+mod case;
+mod conditions;
+mod events;
+mod locks;
+mod named;
+mod reentrant;
+mod round;
+mod rwlocks;
+mod semaphores;
+mod survivor;
+mod victim;
+
+use case::Case;
+use round::Budget;
+use std::time::Instant;
+
+/// Makes a case with objects of its own.
+type Make = fn() -> Case;
+
+/// Arguments: `all`, `most`, or about how many points of each operation to try; then parts of the names of operations, or none.
+pub fn run(arguments: &[String]) {
+    let (first, names) = arguments.split_first().expect("the number of points is needed");
+    let budget = match first.as_str() {
+        "all" => Budget::All,
+        "most" => Budget::Most,
+        number => Budget::About(number.parse().expect("the number of points is a number")),
+    };
+    let (mut points, mut violations) = (0, 0);
+    println!(
+        "{:<40} {:<36} {:>12} {:>6} {:>10} {:>9}",
+        "operation", "condition", "instructions", "points", "recoveries", "worst, ms"
+    );
+    let start = Instant::now();
+    for make in cases() {
+        let case = make();
+        let (operation, condition) = (case.operation, case.condition);
+        let title = format!("{operation}, {condition}");
+        if !names.is_empty() && !names.iter().any(|name| title.contains(name.as_str())) {
+            continue;
+        }
+        let found = round::play(case, make, budget);
+        let worst = found.worst.as_secs_f64() * 1e3;
+        println!(
+            "{operation:<40} {condition:<36} {:>12} {:>6} {:>10} {worst:>9.1}",
+            found.instructions, found.points, found.recoveries
+        );
+        found.violations.iter().for_each(|wrong| println!("  violation: {wrong}"));
+        points += found.points;
+        violations += found.violations.len();
+    }
+    println!("{points} kill points, {violations} violations, {:.1} s", start.elapsed().as_secs_f64());
+    if points == 0 || violations > 0 {
+        std::process::exit(1);
+    }
+}
+
+/// All operations in all conditions.
+fn cases() -> Vec<Make> {
+    [
+        locks::CASES,
+        reentrant::CASES,
+        rwlocks::CASES,
+        semaphores::CASES,
+        events::CASES,
+        conditions::CASES,
+        barriers::CASES,
+        named::CASES,
+    ]
+    .concat()
+}
+
+/// A value that lives as long as the process, so that guards of it do too.
+fn forever<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
