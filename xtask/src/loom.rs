@@ -78,6 +78,11 @@ fn names_in(text: &str) -> Vec<String> {
     names
 }
 
+/// The step that runs all models.
+pub fn all_models() -> Step {
+    models_step(&models(&Tree::read(&crate::root())))
+}
+
 /// The step that runs the models of `files`.
 fn models_step(files: &BTreeSet<String>) -> Step {
     Step::cargo("models", arguments(files, &["--no-fail-fast"]).iter().map(String::as_str))

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test of the workspace, or the quick ones, and the count at the end.
 
 use crate::count::{Count, Runner};
+use crate::loom;
 use crate::step::{self, Step};
 use crate::tidy::Tree;
 use std::process::Stdio;
@@ -77,6 +78,9 @@ fn full(runner: Runner, names: &[String], libraries: &[String]) -> Vec<Step> {
     let separator = (!names.is_empty()).then_some("--");
     let arguments = documentation.into_iter().chain(separator).chain(names.iter().map(String::as_str));
     steps.push(Step::cargo("documentation tests", arguments).counted(Runner::Cargo));
+    if names.is_empty() {
+        steps.push(loom::all_models());
+    }
     steps
 }
 
@@ -127,7 +131,8 @@ mod tests {
             "nextest run --no-fail-fast -p multiprocess -p multiprocess-sys",
             "test --doc --workspace --no-fail-fast",
         ];
-        assert_eq!(lines, expected);
+        assert_eq!(lines[..5], expected);
+        assert!(lines[5].starts_with("test --release -p multiprocess-core --target-dir target/loom"), "{lines:?}");
     }
 
     #[test]

@@ -213,16 +213,26 @@ impl Mutex {
         E: Environment + ?Sized,
         W: Wait + ?Sized,
     {
-        match self.lock_at_once(environment, mode) {
+        match self.lock_at_once(environment.me(), mode) {
             Some(held) => Ok(held),
             None => self.lock_slowly(environment, wait, mode),
         }
     }
 
-    /// The first step of [`lock`](Mutex::lock) alone: takes the lock if it is free, nobody sleeps on it, and nobody died.
     #[inline]
-    pub fn lock_at_once<E: Environment + ?Sized>(&self, environment: &E, mode: Mode) -> Option<Held> {
-        let held = Held::of(Word::FREE, environment.me(), mode, false);
+    fn lock_at_once(&self, me: Owner, mode: Mode) -> Option<Held> {
+        self.exchange_free(Held::of(Word::FREE, me, mode, false))
+    }
+
+    /// The first step of [`lock`](Mutex::lock) in [`Mode::Plain`] alone: takes the lock if it is free and nobody has left it. `me` is
+    /// the word of somebody, [`Word::held_by`], as it is.
+    #[inline]
+    pub fn lock_at_once_as(&self, me: NonZeroU64) -> Option<Held> {
+        self.exchange_free(Held { word: me, died: 0, recovered: 0 })
+    }
+
+    #[inline]
+    fn exchange_free(&self, held: Held) -> Option<Held> {
         let order = order!("mutex.fast", AcqRel);
         self.word.compare_exchange(Word::FREE.0, held.word.get(), order, Ordering::Relaxed).ok().map(|_| held)
     }
@@ -296,12 +306,24 @@ impl Mutex {
     /// A caller that dies here holds the lock or has given it back; sleepers that it did not wake look by themselves.
     #[inline]
     pub fn unlock<E: Environment + ?Sized>(&self, environment: &E, held: Held) {
-        let order = order!("mutex.unlock", Release);
-        match self.word.compare_exchange(held.word.get(), held.after().0, order, Ordering::Relaxed) {
-            Ok(_) if !held.word().has_waiters() => {}
-            Ok(_) => self.wake(environment, held.after()),
-            Err(_) => self.unlock_slowly(environment, held, false),
+        match self.exchange_held(&held, held.after()) {
+            true if !held.word().has_waiters() => {}
+            true => self.wake(environment, held.after()),
+            false => self.unlock_slowly(environment, held, false),
         }
+    }
+
+    #[inline]
+    fn exchange_held(&self, held: &Held, after: Word) -> bool {
+        let order = order!("mutex.unlock", Release);
+        self.word.compare_exchange(held.word.get(), after.0, order, Ordering::Relaxed).is_ok()
+    }
+
+    /// The first step of [`unlock`](Mutex::unlock) alone: gives the lock back to `me`, as in
+    /// [`lock_at_once_as`](Mutex::lock_at_once_as), if it was taken that way and nobody sleeps. `false`: nothing has happened.
+    #[inline]
+    pub fn unlock_at_once_as(&self, me: u64, held: &Held) -> bool {
+        held.word.get() == me && self.exchange_held(held, Word::FREE)
     }
 
     /// Gives the lock back as a dead holder leaves it: after a panic.

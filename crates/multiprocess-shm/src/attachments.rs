@@ -56,6 +56,12 @@ impl Cell {
             word => Some(Word(word).owner()),
         }
     }
+
+    /// The word itself.
+    #[inline]
+    pub(crate) fn word(self) -> &'static AtomicU64 {
+        self.0
+    }
 }
 
 static CURRENT: AtomicPtr<Attachments> = AtomicPtr::new(std::ptr::null_mut());

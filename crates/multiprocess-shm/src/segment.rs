@@ -239,6 +239,15 @@ impl Segment {
         self.0.entry.as_ref().map(Entry::name)
     }
 
+    /// The word that `me` looks at first: who this process is in the segment, or 0 in a copy of the process that has not claimed a
+    /// slot yet. It says so as long as any clone of this value lives. For callers for whom the way through the segment is
+    /// too long.
+    #[doc(hidden)]
+    #[inline]
+    pub fn me_word(&self) -> &'static std::sync::atomic::AtomicU64 {
+        self.0.cell.word()
+    }
+
     /// Where the payload begins: aligned to a page, as many bytes as its [`shape`](Self::shape) says, valid as long as any
     /// clone of this value lives. Other processes may write there at any time: whatever is read is to be checked.
     ///

@@ -17,6 +17,7 @@ use multiprocess_core::atomics::{AtomicU64, Ordering::Relaxed};
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
@@ -46,7 +47,7 @@ use std::sync::{Arc, PoisonError};
 ///
 /// A process that is killed while it makes an object leaves a hole of that object's size. Owners of objects of a group are found dead
 /// like all others.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Group {
     segment: Segment,
     /// The part of the segment behind which this handle has seen to the memory, so that small objects do not ask one by one.
@@ -217,6 +218,13 @@ impl Group {
 fn next(segment: &Segment) -> &AtomicU64 {
     // SAFETY: the first bytes of every group's segment are there, aligned to a page, and mapped as long as the segment.
     unsafe { segment.base().cast::<AtomicU64>().as_ref() }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let used = Group::allocated(&self.segment).saturating_sub(Group::FIRST);
+        f.debug_struct("Group").field("bytes_used", &used).field("bytes_free", &(LENGTH - Group::FIRST - used)).finish()
+    }
 }
 
 impl Serialize for Group {

@@ -8,7 +8,7 @@ use crate::died::OwnerDied;
 use crate::object::ALIGNMENT;
 use crate::patience::Patience;
 use multiprocess_core::Environment;
-use multiprocess_core::atomics::AtomicU64;
+use multiprocess_core::atomics::{AtomicU64, Ordering};
 use multiprocess_core::mutex::{Held, Mode, Mutex as RawMutex, Refused};
 use multiprocess_core::snapshot::Snapshot;
 use multiprocess_shm::Segment;
@@ -166,6 +166,8 @@ pub struct MutexGuard<'a, T: ?Sized + 'static> {
     held: Option<Held>,
     /// In the handle that is borrowed, unless there is one in `extra`.
     segment: NonNull<Segment>,
+    /// Who this process is, without the way through the segment.
+    me: &'static AtomicU64,
     /// What most guards do not need, so that they stay small enough for registers.
     extra: Option<Box<Extra>>,
     borrow: PhantomData<&'a mut T>,
@@ -185,13 +187,25 @@ unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// A guard of the lock that `held` proves; `data` lies in the same segment, and belongs to who holds the lock.
-    #[inline]
     pub(crate) fn new(data: NonNull<T>, mutex: &'a RawMutex, segment: &'a Segment, held: Held) -> MutexGuard<'a, T> {
+        MutexGuard::near(data, mutex, segment, segment.me_word(), held)
+    }
+
+    /// The same for who knows the segment's `me_word` already.
+    #[inline]
+    pub(crate) fn near(
+        data: NonNull<T>,
+        mutex: &'a RawMutex,
+        segment: &'a Segment,
+        me: &'static AtomicU64,
+        held: Held,
+    ) -> MutexGuard<'a, T> {
         MutexGuard {
             data,
             mutex: NonNull::from_ref(mutex),
             held: Some(held),
             segment: NonNull::from_ref(segment),
+            me,
             // Without extra, a panic that is there at the drop has begun under the guard.
             extra: if std::thread::panicking() { extra(Sort::Plain) } else { None },
             borrow: PhantomData,
@@ -246,7 +260,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         let mut extra = this.extra.take().unwrap_or_else(|| Extra::boxed(Sort::Plain));
         (extra.keep, extra.calm) = (Some(keep), calm);
         let (data, mutex, held, segment) = (this.data, this.mutex, this.held.take(), this.segment);
-        MutexGuard { data, mutex, held, segment, extra: Some(extra), borrow: PhantomData }
+        MutexGuard { data, mutex, held, segment, me: this.me, extra: Some(extra), borrow: PhantomData }
     }
 
     /// The memory in which the lock lies.
@@ -295,6 +309,12 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     pub(crate) fn is_left(&self) -> bool {
         let (mutex, owner) = (self.mutex(), self.mutex().word().owner());
         mutex.died().is_some() || !owner.is_nobody() && !self.segment().is_alive(owner)
+    }
+
+    #[cold]
+    fn drop_slowly(&mut self) {
+        let as_dead = self.calm().is_over();
+        self.give_back(as_dead);
     }
 
     #[cold]
@@ -391,14 +411,14 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized + 'static> Drop for MutexGuard<'_, T> {
     #[inline(always)] // a guard whose drop is a call lives in memory
     fn drop(&mut self) {
-        if self.extra.is_some() || std::thread::panicking() {
-            return self.give_back(self.calm().is_over());
+        // What most drops are: no wait, no panic, not a copy of the process. There the guard has nothing else to drop either.
+        if let (Some(held), None) = (&self.held, &self.extra) {
+            let me = self.me.load(Ordering::Acquire);
+            if !std::thread::panicking() && self.mutex().unlock_at_once_as(me, held) {
+                return;
+            }
         }
-        let me = self.segment().me();
-        // A copy of this process, made by the program itself, does not hold what this process holds.
-        if let Some(held) = self.held.take_if(|held| held.owner() == me) {
-            self.mutex().unlock(self.segment(), held);
-        }
+        self.drop_slowly();
     }
 }
 

@@ -4,15 +4,19 @@ use crate::died::OwnerDied;
 use crate::element::{bytes_of, check, initialise, parameters_of};
 use crate::group::Group;
 use crate::guard::{MutexGuard, take};
-use crate::object::{Body, Object, Parameters, Payload, handle, kind};
+use crate::object::{Body, Object, Parameters, Payload, kind};
 use crate::patience::Patience;
 use bytemuck::Pod;
 use multiprocess_core::Environment;
+use multiprocess_core::atomics::{AtomicU64, Ordering};
 use multiprocess_core::mutex::{Held, Mode, Mutex as RawMutex};
 use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 /// What a `lock` returns: a guard, or the report that the last owner died.
@@ -67,7 +71,21 @@ pub type TryLockResult<'a, T> = Result<Option<MutexGuard<'a, T>>, OwnerDied>;
 ///
 /// When a process dies while it holds the lock, everybody who waits for it or locks it is told by [`OwnerDied`], within 200 ms of
 /// the death, until somebody takes it with [`recover`](Mutex::recover).
-pub struct Mutex<T>(Object<RawMutex>, PhantomData<fn(T) -> T>);
+pub struct Mutex<T>(Object<RawMutex>, Near, PhantomData<fn(T) -> T>);
+
+/// What a lock that is free needs, side by side: the way to it through the segment takes as long as the lock itself.
+#[derive(Clone, Copy)]
+struct Near {
+    mutex: NonNull<RawMutex>,
+    data: NonNull<u8>,
+    /// Who this process is, or 0: see [`Segment::me_word`](multiprocess_shm::Segment::me_word).
+    me: &'static AtomicU64,
+}
+
+// SAFETY: where the pointers lead is reached by who holds the object, which may be sent, and the data by who holds the lock.
+unsafe impl Send for Near {}
+// SAFETY: where the pointers lead is reached by who holds the object, which may be shared, and the data by who holds the lock.
+unsafe impl Sync for Near {}
 
 // SAFETY: `repr(C)`, one atomic, any bytes are a state of it.
 unsafe impl Body for RawMutex {
@@ -79,7 +97,23 @@ unsafe impl Body for RawMutex {
     }
 }
 
-handle!(Mutex<T>, check_value::<T>);
+impl<T> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Mutex::of(self.0.clone())
+    }
+}
+
+impl<T> Serialize for Mutex<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Mutex<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Object::deserialize(deserializer, check_value::<T>).map(Mutex::of)
+    }
+}
 
 fn check_value<T>(parameters: &Parameters) -> Result<(), Error> {
     check::<T>(kind::MUTEX, parameters, Some(1))
@@ -188,7 +222,8 @@ impl<T: Pod> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> LockResult<'_, T> {
         // The guard is made in one place from what is in registers: guards of two ways would meet in memory.
-        let held = match self.0.body().lock_at_once(self.0.segment(), Mode::Plain) {
+        let me = NonZeroU64::new(self.1.me.load(Ordering::Acquire));
+        let held = match me.and_then(|me| self.mutex().lock_at_once_as(me)) {
             Some(held) => held,
             None => self.lock_slowly()?,
         };
@@ -326,13 +361,21 @@ impl<T: Pod> Mutex<T> {
 
     #[inline]
     fn guard(&self, held: Held) -> MutexGuard<'_, T> {
-        MutexGuard::new(self.0.payload().cast(), self.0.body(), self.0.segment(), held)
+        MutexGuard::near(self.1.data.cast(), self.mutex(), self.0.segment(), self.1.me, held)
+    }
+
+    #[inline]
+    fn mutex(&self) -> &RawMutex {
+        // SAFETY: the object's body, mapped as long as the object.
+        unsafe { self.1.mutex.as_ref() }
     }
 }
 
 impl<T> Mutex<T> {
     fn of(object: Object<RawMutex>) -> Self {
-        Mutex(object, PhantomData)
+        let (mutex, data) = (NonNull::from_ref(object.body()), object.payload());
+        let near = Near { mutex, data, me: object.segment().me_word() };
+        Mutex(object, near, PhantomData)
     }
 
     /// Shows the state under the name of the public type.
