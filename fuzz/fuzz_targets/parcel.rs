@@ -85,7 +85,7 @@ fn read_with_handles(bytes: &[u8]) {
     let handles: Vec<OwnedHandle> =
         (0..count % 5).map(|_| writer.try_clone().expect("a handle can be duplicated").into()).collect();
     drop(writer);
-    if let Ok(value) = unpack::<Handles>(Parcel { bytes: bytes.to_vec(), handles }) {
+    if let Ok(value) = unpack::<Handles>(Parcel { bytes: bytes.to_vec(), handles, ..Parcel::default() }) {
         let sent = pack(&value).expect("what was read can be sent");
         unpack::<Handles>(sent).expect("what was sent can be read");
     }

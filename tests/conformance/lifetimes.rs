@@ -23,7 +23,29 @@ multiprocess_tests::for_each_start_method![
     shared_memory_manager_reuses_resource_tracker,
     shared_memory_tracking,
     shared_memory_untracking,
+    last_handle_in_arguments_leaves_nothing_behind,
 ];
+
+/// The file that a name has as long as anybody has it.
+fn file_of(name: &str) -> Option<std::path::PathBuf> {
+    let files = std::fs::read_dir("/dev/shm").expect("the folder of names").flatten();
+    files.map(|file| file.path()).find(|path| path.to_string_lossy().ends_with(name))
+}
+
+/// An object that is moved into the arguments has its last handle there: it goes, and its file too, when the process was never
+/// started, and when it has ended, however soon.
+fn last_handle_in_arguments_leaves_nothing_behind(method: StartMethod) {
+    let name = unique("moved");
+    let process = Process::new(drop::<SharedMemory>, (SharedMemory::create(&name, SIZE).expect("a free name"),));
+    assert!(file_of(&name).is_some(), "it lives as long as the process may be started");
+    drop(process);
+    assert_eq!(file_of(&name), None, "never started");
+    for _ in 0..20 {
+        let memory = SharedMemory::create(&name, SIZE).expect("a free name");
+        start(method, drop::<SharedMemory>, (memory,)).join().expect("the child returns");
+        assert_eq!(file_of(&name), None, "the child has ended");
+    }
+}
 
 const SIZE: usize = 512;
 
@@ -194,8 +216,9 @@ fn use_memory(name: String, method: String) -> Vec<String> {
     let own = SharedMemory::create(&unique("own"), SIZE).expect("shared memory can be made");
     let anonymous = SharedMemory::new(SIZE).expect("shared memory can be made");
     let opened = SharedMemory::open(&name).expect("it is there");
-    let child = start(methods::named(&method), |a: SharedMemory, b: SharedMemory| a.len() + b.len(), (own, anonymous));
-    assert_eq!(child.join().expect("the grandchild returns"), 2 * SIZE);
+    let arguments = (own.clone(), anonymous.clone());
+    let child = start(methods::named(&method), |a: SharedMemory, b: SharedMemory| a.len() + b.len(), arguments);
+    assert_eq!(child.join().expect("the grandchild returns"), own.len() + anonymous.len());
     assert_eq!(opened.len(), SIZE);
     processes::started_children().into_iter().map(|process| process.name).collect()
 }

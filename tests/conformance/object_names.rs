@@ -180,6 +180,7 @@ fn objects_outlive_signal_to_server(method: StartMethod, signal: Signal) {
     processes::signal(server, signal);
     if signal == Signal::KILL {
         pause::until("the server to end", LONG, || processes::find(server).is_none_or(|server| server.is_zombie()));
+        another_server();
     }
     assert!(lock.try_lock().expect("nobody died").is_none(), "the child holds it");
     gate.open();
@@ -198,6 +199,14 @@ fn hold(lock: Lock, mut sayer: Sayer, gate: Closed) {
 fn start_server() -> u32 {
     start(StartMethod::ForkServer, || (), ()).join().expect("the child returns");
     processes::fork_server().expect("the first start has made a fork server").pid
+}
+
+/// Has a new server made. A child that was made in advance needs no server, so it may take more than one start.
+fn another_server() {
+    pause::until("another server", LONG, || {
+        start(StartMethod::ForkServer, || (), ()).join().expect("the child returns");
+        processes::fork_server().is_some()
+    });
 }
 
 /// `TestResourceTracker.test_resource_tracker_reused`, adapted: a child needs no helper for its objects, its own or its

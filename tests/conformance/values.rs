@@ -3,12 +3,18 @@
 use multiprocess::bytemuck::Pod;
 use multiprocess::{Child, MutexGuard, SharedMemory, StartMethod, Value};
 use multiprocess_tests::gate::{Closed, Gate, pass};
-use multiprocess_tests::methods::start;
+use multiprocess_tests::methods::{self, start};
 use multiprocess_tests::ready::{Ready, Sayer, say};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering::SeqCst};
 
-multiprocess_tests::for_each_start_method![getobj_getlock, rawvalue, value, value_is_updated_by_one_at_a_time];
+multiprocess_tests::for_each_start_method![
+    getobj_getlock,
+    mixed_startmethod,
+    rawvalue,
+    value,
+    value_is_updated_by_one_at_a_time,
+];
 
 /// `_TestValue.test_value`: numbers of every sort have their first value, and then what a child has made of them.
 fn value(method: StartMethod) {
@@ -94,4 +100,22 @@ fn value_is_updated_by_one_at_a_time(method: StartMethod) {
     let children = [(); 2].map(|()| start(method, count, (value.clone(),)));
     children.into_iter().for_each(|child| child.join().expect("the child returns"));
     assert_eq!(value.get(), 2 * EACH);
+}
+
+/// `TestStartMethod.test_mixed_startmethod`, strengthened: CPython refuses to pass an object made for one method to a child of
+/// another. Here one object serves children of both, and theirs.
+fn mixed_startmethod(method: StartMethod) {
+    let value = Value::new(0_u32).expect("a value can be made");
+    let children = [method, methods::other_than(method)].map(|method| {
+        let inner = methods::name(methods::other_than(method)).to_owned();
+        start(method, add_here_and_below, (value.clone(), inner))
+    });
+    children.into_iter().for_each(|child| child.join().expect("the child returns"));
+    assert_eq!(value.get(), 22);
+}
+
+fn add_here_and_below(value: Value<u32>, method: String) {
+    value.update(|sum| *sum += 1);
+    let add = |value: Value<u32>| value.update(|sum| *sum += 10);
+    start(methods::named(&method), add, (value,)).join().expect("the grandchild returns");
 }

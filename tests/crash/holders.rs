@@ -109,7 +109,7 @@ fn writer() {
         let hold = |lock: RwLock<u64>, sayer| keep(lock.write(), sayer);
         let wait = |lock: RwLock<u64>, mut sayer: Sayer| {
             say(&mut sayer);
-            repaired(lock.read().map(|guard| drop(guard)), || drop(lock.recover()))
+            repaired(lock.read().map(drop), || drop(lock.recover()))
         };
         assert_told(holder_killed("RwLock, writer", &lock, hold, wait));
         assert!(lock.try_write().expect("it was repaired").is_some(), "it is free");

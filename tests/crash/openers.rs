@@ -4,7 +4,7 @@ use crate::waiters::{PATIENCE, keep, kill, start};
 use multiprocess::{ErrorKind, Event, Mutex, Process, Semaphore};
 use multiprocess_tests::processes::{self, Signal};
 use multiprocess_tests::ready::{Sayer, say};
-use multiprocess_tests::{checked, names, pause, program, watched};
+use multiprocess_tests::{checked, names, pause, privilege, program, watched};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
@@ -54,6 +54,29 @@ fn stopped_opener_blocks_nobody_for_ever() {
         kill(&opener);
         drop(Mutex::<u64>::create(&name, 7).expect("the name is free"));
         assert_eq!(files(&name), [""; 0]);
+    });
+}
+
+#[test]
+fn opener_that_stands_still_at_any_call_blocks_nobody_for_ever() {
+    let test = "openers that stand still at each of their calls";
+    if !privilege::needs_tracing(test) {
+        return;
+    }
+    watched(test, Duration::from_secs(280), || {
+        let printed = program!("stopped-openers").succeed();
+        println!("{printed}");
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines.len(), 3, "a create, an open and a close");
+        for line in lines {
+            let numbers: Vec<u64> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+            let [calls, refused, longest] = numbers[..] else { panic!("not a report: {line}") };
+            assert!(
+                calls > 1 && refused < calls,
+                "an operation on a name does not lock the name from its first call to its last: {line}"
+            );
+            assert!(longest < BOUND.as_millis() as u64, "{line}");
+        }
     });
 }
 

@@ -62,6 +62,7 @@ fn main() {
         "starts-from-a-thread" => threads::start_from_a_thread(&arguments),
         "starts-without-a-guard" => output::without_a_guard(&arguments),
         "steps" => steps::run(&arguments),
+        "stopped-openers" => instructions::stopped(&arguments),
         "storm" => family::storm(&arguments),
         "works-without-streams" => output::without_streams(&arguments),
         unknown => {

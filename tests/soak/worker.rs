@@ -86,8 +86,8 @@ impl Worker {
             return Err(format!("no death was reported, and this is inside: {data:?}"));
         }
         data[0] = black_box(1);
-        for at in 1..data.len() {
-            data[at] = black_box(data[at] + 1);
+        for number in &mut data[1..] {
+            *number = black_box(*number + 1);
             self.dawdle();
         }
         data[0] = black_box(0);

@@ -29,7 +29,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 
 use crate::failure::Failure;
-use crate::shared::{Arrived, Known};
+use crate::shared::{Arrived, Known, Made};
 use crate::wire::{HANDLE, HANDLES_TRAVEL};
 
 pub(crate) enum Slot {
@@ -39,7 +39,7 @@ pub(crate) enum Slot {
     Failed(Error),
     Offered(OwnedHandle),
     AskedShared(Known),
-    GivenShared(Known, Option<OwnedHandle>),
+    GivenShared(Known, Option<Made>),
     NameOnly,
     OfferedShared(Arrived),
     ReturnedShared(Arrived),

@@ -44,7 +44,8 @@ mod shared;
 mod wire;
 mod writer;
 
-use std::any::type_name;
+use std::any::{Any, type_name};
+use std::sync::Arc;
 
 use multiprocess_sys::handle::OwnedHandle;
 use multiprocess_sys::{Error, ErrorKind};
@@ -104,7 +105,13 @@ pub struct Parcel {
     pub bytes: Vec<u8>,
     /// Duplicates of the handles inside the value.
     pub handles: Vec<OwnedHandle>,
+    /// What the sender keeps until its duplicates are closed: it is dropped after them.
+    pub kept: Vec<Kept>,
 }
+
+/// Something that a sender keeps as long as it has the handles of a message, to do what is to be done after the last one is
+/// closed: an object with a name, for instance, gives the name free if nobody else has it.
+pub type Kept = Arc<dyn Any + Send + Sync>;
 
 /// Turns `value` into bytes and duplicates of the handles inside it.
 ///
@@ -170,7 +177,7 @@ pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<
 ///
 /// assert_eq!(unpack::<Vec<u32>>(pack(&[1u32, 2, 3][..])?)?, [1, 2, 3]);
 ///
-/// let damaged = Parcel { bytes: vec![255; 9], handles: Vec::new() };
+/// let damaged = Parcel { bytes: vec![255; 9], ..Parcel::default() };
 /// assert!(unpack::<Vec<u32>>(damaged).is_err());
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```

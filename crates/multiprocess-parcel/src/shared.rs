@@ -24,6 +24,7 @@ use multiprocess_sys::handle::{Identity, OwnedHandle};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 
+use crate::Kept;
 use crate::failure::Failure;
 use crate::handle::{Slot, Turn, exchange};
 use crate::wire::{HANDLES_TRAVEL, SHARED};
@@ -34,6 +35,9 @@ pub(crate) struct Known {
     places: Vec<(Identity, usize)>,
     pub(crate) next: usize,
 }
+
+/// A handle for a message, and what is to be kept as long as the sender has it.
+pub(crate) type Made = (OwnedHandle, Option<Kept>);
 
 /// The handles of a message that is being read.
 #[derive(Default)]
@@ -80,7 +84,7 @@ impl Arrived {
 pub(crate) fn collect<R>(
     known: &mut Known,
     write: impl FnOnce() -> Result<R, Failure>,
-) -> Result<Option<OwnedHandle>, Failure> {
+) -> Result<Option<Made>, Failure> {
     let turn = Turn::begin(Slot::AskedShared(std::mem::take(known)));
     let written = write();
     match (turn.end(), written) {
@@ -133,6 +137,8 @@ pub struct SharedHandle {
 /// Serializes a handle to the object that `identity` tells from all others: `make` is asked for it at most once for each
 /// message, however many of its values carry it.
 ///
+/// What stands beside the handle is kept as long as the sender has the handle, and dropped after it ([`Kept`]).
+///
 /// With a `name`, the object also passes through carriers without handles and through other serializers, as that name.
 ///
 /// # Examples
@@ -147,7 +153,7 @@ pub struct SharedHandle {
 /// impl Serialize for Log {
 ///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
 ///         let identity = Identity::of(&self.0).expect("an open pipe");
-///         serialize_shared(None, identity, || duplicate(self.0.as_fd()), serializer)
+///         serialize_shared(None, identity, || Ok((duplicate(self.0.as_fd())?, None)), serializer)
 ///     }
 /// }
 ///
@@ -174,7 +180,7 @@ pub struct SharedHandle {
 pub fn serialize_shared<S: Serializer>(
     name: Option<&str>,
     identity: Identity,
-    make: impl FnOnce() -> Result<OwnedHandle, Error>,
+    make: impl FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let make = std::cell::Cell::new(Some(make));
@@ -200,9 +206,9 @@ struct Outgoing<'a, F> {
     make: std::cell::Cell<Option<F>>,
 }
 
-impl<F: FnOnce() -> Result<OwnedHandle, Error>> Outgoing<'_, F> {
+impl<F: FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>> Outgoing<'_, F> {
     /// The place of the object's handle in the message, and the handle if it is new.
-    fn place(&self, known: &mut Known) -> Result<(usize, Option<OwnedHandle>), Error> {
+    fn place(&self, known: &mut Known) -> Result<(usize, Option<Made>), Error> {
         if let Some((_, place)) = known.places.iter().rev().find(|(identity, _)| *identity == self.identity) {
             return Ok((*place, None));
         }
@@ -215,7 +221,7 @@ impl<F: FnOnce() -> Result<OwnedHandle, Error>> Outgoing<'_, F> {
     }
 }
 
-impl<F: FnOnce() -> Result<OwnedHandle, Error>> Serialize for Outgoing<'_, F> {
+impl<F: FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>> Serialize for Outgoing<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (exchange(Slot::Shut), self.name) {
             (Slot::AskedShared(mut known), name) => match self.place(&mut known) {
@@ -291,7 +297,7 @@ mod tests {
     impl Serialize for Object {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let identity = Identity::of(&self.0).unwrap();
-            serialize_shared(self.1, identity, || duplicate(self.0.as_fd()), serializer)
+            serialize_shared(self.1, identity, || Ok((duplicate(self.0.as_fd())?, None)), serializer)
         }
     }
 
@@ -339,7 +345,7 @@ mod tests {
 
     #[test]
     fn forged_places_are_refused() {
-        let parcel = |bytes: &[u8], handles| Parcel { bytes: bytes.to_vec(), handles };
+        let parcel = |bytes: &[u8], handles| Parcel { bytes: bytes.to_vec(), handles, ..Parcel::default() };
         let handle = || vec![OwnedHandle::from(std::io::pipe().unwrap().0)];
         assert!(unpack::<Copy>(parcel(&[0, 0], vec![])).is_err(), "neither handle nor name");
         assert!(unpack::<Copy>(parcel(&[1, 0], vec![])).is_err(), "no handle came");

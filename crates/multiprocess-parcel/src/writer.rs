@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 use crate::failure::Failure;
 use crate::shared::{self, Known};
 use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark, SHARED};
-use crate::{Parcel, handle};
+use crate::{Kept, Parcel, handle};
 use compound::{Elements, Entries, Fields, Values};
 use octet::Octet;
 
@@ -25,6 +25,8 @@ use octet::Octet;
 pub(crate) struct Writer<'c> {
     postcard: postcard::Serializer<Output>,
     handles: Vec<OwnedHandle>,
+    /// What goes after the handles.
+    kept: Vec<Kept>,
     /// The objects whose handles are among them.
     known: Known,
     /// The name of a carrier that takes no handles.
@@ -44,6 +46,7 @@ impl<'c> Writer<'c> {
         Writer {
             postcard: postcard::Serializer { output: Output(Vec::new()) },
             handles: Vec::new(),
+            kept: Vec::new(),
             known: Known::default(),
             carrier,
             depth: 0,
@@ -57,7 +60,7 @@ impl<'c> Writer<'c> {
         if self.broken {
             return Err(Failure::new("a value inside it failed, and the type around that value hid it"));
         }
-        Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles })
+        Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles, kept: self.kept })
     }
 
     #[inline]
@@ -149,7 +152,10 @@ impl<'c> Writer<'c> {
         let mut known = std::mem::take(&mut self.known);
         known.next = self.handles.len();
         let handle = shared::collect(&mut known, || self.inner(value))?;
-        self.handles.extend(handle);
+        if let Some((handle, kept)) = handle {
+            self.handles.push(handle);
+            self.kept.extend(kept);
+        }
         self.known = known;
         Ok(Written(()))
     }

@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for Greedy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Greedy, D::Error> {
         assert!(serde_json::from_str::<Fd>("0").is_err());
         assert!(postcard::from_bytes::<Fd>(&[0]).is_err());
-        assert!(unpack::<Fd>(Parcel { bytes: vec![0], handles: Vec::new() }).is_err());
+        assert!(unpack::<Fd>(Parcel { bytes: vec![0], handles: Vec::new(), ..Parcel::default() }).is_err());
         deserialize_handle(deserializer).map(Greedy)
     }
 }

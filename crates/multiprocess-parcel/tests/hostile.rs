@@ -95,7 +95,7 @@ fn read_as_each(bytes: &[u8]) {
     read::<Vec<u8>>(bytes);
     read::<(char, bool, Option<String>)>(bytes);
     read::<Result<PanicReport, RemoteError>>(bytes);
-    assert!(unpack::<(Fd, u8)>(Parcel { bytes: bytes.to_vec(), handles: Vec::new() }).is_err());
+    assert!(unpack::<(Fd, u8)>(Parcel { bytes: bytes.to_vec(), handles: Vec::new(), ..Parcel::default() }).is_err());
 }
 
 #[track_caller]

@@ -334,7 +334,7 @@ fn hidden_failure_of_the_reader_is_refused() {
             Ok(Hides)
         }
     }
-    let error = unpack::<Hides>(Parcel { bytes: vec![2], handles: Vec::new() }).unwrap_err();
+    let error = unpack::<Hides>(Parcel { bytes: vec![2], handles: Vec::new(), ..Parcel::default() }).unwrap_err();
     expect(error, ErrorKind::Decode, "Hides", "hid it");
 }
 

@@ -106,7 +106,7 @@ fn prepare(message: Message, origin: Origin) -> Result<(&'static Entry, Parcel),
     process::set_title(&request.name);
     current::become_child(request.name, request.lineage, request.daemon, Parent::new(request.parent_name, said_parent));
     Settings::from_words(request.settings)?.apply(&now)?;
-    Ok((Entry::at(request.function)?, Parcel { bytes: arguments, handles: handles.into() }))
+    Ok((Entry::at(request.function)?, Parcel { bytes: arguments, handles: handles.into(), ..Parcel::default() }))
 }
 
 /// A daemon ends with the program, and at once if that has ended already.

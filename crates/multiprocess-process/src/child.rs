@@ -430,7 +430,7 @@ impl Drop for Bond {
 /// What a child said last: its packed value, or why there is none.
 pub(crate) fn outcome(message: Message) -> Result<Parcel, JoinError> {
     match message.kind {
-        VALUE => Ok(Parcel { bytes: message.body, handles: message.handles }),
+        VALUE => Ok(Parcel { bytes: message.body, handles: message.handles, ..Parcel::default() }),
         PANICKED => {
             Err(unpack_data::<PanicReport>(&message.body).map_or_else(JoinError::transfer, JoinError::Panicked))
         }

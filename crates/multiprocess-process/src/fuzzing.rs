@@ -38,7 +38,7 @@ fn read_request(message: Message) {
     drop(request.rights.map(|rights| Rights::decode(&rights.0)));
     drop(Settings::from_words(request.settings));
     let _ = request.environment.map(|environment| environment.variables().count());
-    drop(unpack::<(String, u64)>(Parcel { bytes: arguments, handles: message.handles }));
+    drop(unpack::<(String, u64)>(Parcel { bytes: arguments, handles: message.handles, ..Parcel::default() }));
 }
 
 /// A good request of every part, and its kind.

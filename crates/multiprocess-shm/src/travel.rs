@@ -17,7 +17,7 @@
 use crate::memory::{self, SharedMemory};
 use crate::segment::{Segment, read_header};
 use crate::{attachments, named};
-use multiprocess_parcel::{SharedHandle, deserialize_shared, serialize_shared};
+use multiprocess_parcel::{Kept, SharedHandle, deserialize_shared, serialize_shared};
 use multiprocess_sys::handle::{AsHandle, Identity, OwnedHandle, duplicate};
 use multiprocess_sys::{Error, ErrorKind, byte_lock, map};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -65,10 +65,12 @@ impl<'de> Deserialize<'de> for SharedMemory {
 }
 
 impl Segment {
-    fn handle_to_send(&self) -> Result<OwnedHandle, Error> {
+    /// A handle for a message; with one in flight this process stays attached until that is closed, so that somebody is left to
+    /// give the name free.
+    fn handle_to_send(&self) -> Result<(OwnedHandle, Option<Kept>), Error> {
         match (self.name(), self.kept()) {
-            (Some(_), _) => self.handle_in_flight(),
-            (None, Some(handle)) => duplicate(handle),
+            (Some(_), _) => Ok((self.handle_in_flight()?, Some(Arc::new(self.clone())))),
+            (None, Some(handle)) => Ok((duplicate(handle)?, None)),
             (None, None) => {
                 Err(Error::new(ErrorKind::Closed, "sending shared memory whose handle the program has closed"))
             }

@@ -138,7 +138,7 @@ struct Forged<'a>(OwnedHandle, Option<&'a str>);
 impl Serialize for Forged<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let identity = Identity::of(&self.0).unwrap();
-        serialize_shared(self.1, identity, || Ok(self.0.try_clone().unwrap()), serializer)
+        serialize_shared(self.1, identity, || Ok((self.0.try_clone().unwrap(), None)), serializer)
     }
 }
 

@@ -14,6 +14,7 @@ use multiprocess_core::snapshot::Snapshot;
 use multiprocess_shm::Segment;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -169,7 +170,8 @@ pub struct MutexGuard<'a, T: ?Sized + 'static> {
     /// Who this process is, without the way through the segment.
     me: &'static AtomicU64,
     /// What most guards do not need, so that they stay small enough for registers.
-    extra: Option<Box<Extra>>,
+    /// `drop` sees to it, where it is there at all: so the usual drop has no other thing to look at.
+    extra: ManuallyDrop<Option<Box<Extra>>>,
     borrow: PhantomData<&'a mut T>,
 }
 
@@ -207,7 +209,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
             segment: NonNull::from_ref(segment),
             me,
             // Without extra, a panic that is there at the drop has begun under the guard.
-            extra: if std::thread::panicking() { extra(Sort::Plain) } else { None },
+            extra: ManuallyDrop::new(if std::thread::panicking() { extra(Sort::Plain) } else { None }),
             borrow: PhantomData,
         }
     }
@@ -215,7 +217,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// The same for an object of that sort.
     pub(crate) fn of_sort(self, sort: Sort) -> MutexGuard<'a, T> {
         let mut guard = self;
-        guard.extra = extra(sort);
+        *guard.extra = extra(sort);
         guard.draft();
         guard
     }
@@ -260,7 +262,15 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         let mut extra = this.extra.take().unwrap_or_else(|| Extra::boxed(Sort::Plain));
         (extra.keep, extra.calm) = (Some(keep), calm);
         let (data, mutex, held, segment) = (this.data, this.mutex, this.held.take(), this.segment);
-        MutexGuard { data, mutex, held, segment, me: this.me, extra: Some(extra), borrow: PhantomData }
+        MutexGuard {
+            data,
+            mutex,
+            held,
+            segment,
+            me: this.me,
+            extra: ManuallyDrop::new(Some(extra)),
+            borrow: PhantomData,
+        }
     }
 
     /// The memory in which the lock lies.
@@ -315,6 +325,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     fn drop_slowly(&mut self) {
         let as_dead = self.calm().is_over();
         self.give_back(as_dead);
+        drop(self.extra.take());
     }
 
     #[cold]
@@ -412,7 +423,7 @@ impl<T: ?Sized + 'static> Drop for MutexGuard<'_, T> {
     #[inline(always)] // a guard whose drop is a call lives in memory
     fn drop(&mut self) {
         // What most drops are: no wait, no panic, not a copy of the process. There the guard has nothing else to drop either.
-        if let (Some(held), None) = (&self.held, &self.extra) {
+        if let (Some(held), None) = (&self.held, &*self.extra) {
             let me = self.me.load(Ordering::Acquire);
             if !std::thread::panicking() && self.mutex().unlock_at_once_as(me, held) {
                 return;

@@ -14,8 +14,8 @@ const BY_ITSELF: Duration = Duration::from_millis(130);
 /// A path that differs a little from the surveyed one is still tried to its end.
 const SLACK: usize = 3;
 
-/// How often an operation is surveyed at most.
-const SURVEYS: usize = 3;
+/// How many points behind those of the survey are tried at most, while they are reached.
+const BEYOND: usize = 60;
 
 /// A case whose survivors were hurt this often is given up.
 const ENOUGH: usize = 5;
@@ -30,13 +30,6 @@ pub enum Budget {
     Most,
     /// About so many.
     About(usize),
-}
-
-impl Budget {
-    /// How many points behind those of the survey are tried while they are reached.
-    fn beyond(self) -> usize {
-        if matches!(self, Budget::About(_)) { 40 } else { 5_000 }
-    }
 }
 
 /// What the rounds of a case have shown.
@@ -74,8 +67,8 @@ enum Plan {
 /// Plays a case: a victim is killed at the points of it that `budget` allows. `again` makes the case anew, with other objects.
 pub fn play(case: Case, again: fn() -> Case, budget: Budget) -> Findings {
     let mut play = Play::new(case, Findings::default());
-    let stretches = match play.survey() {
-        Ok(stretches) => stretches,
+    let (stretches, grows) = match play.survey() {
+        Ok(found) => found,
         Err(wrong) => {
             play.findings.violations.push(format!("in an undisturbed run: {wrong}"));
             return play.findings;
@@ -84,22 +77,26 @@ pub fn play(case: Case, again: fn() -> Case, budget: Budget) -> Findings {
     play.findings.instructions = stretches.iter().map(|stretch| stretch.length + 1).sum();
     let planned = chosen(&stretches, budget);
     let last = *planned.last().expect("an operation has instructions");
-    // A path that was longer this time than in the survey is tried to its end.
-    let beyond = (1..budget.beyond()).map(|more| Point { instructions: last.instructions + more, ..last });
+    // A path that is longer than in the survey is tried to its end.
+    let beyond = (1..BEYOND).map(|more| Point { instructions: last.instructions + more, ..last });
+    let mut is_over = false;
     for point in planned.into_iter().chain(beyond) {
-        match play.round(&Plan::Kill(point)) {
-            Ok(round) if !round.reached && point.calls == last.calls && point.instructions > last.instructions => break,
-            Ok(_) => {}
-            Err(wrong) => {
-                play.findings.violations.push(format!("{point:?}: {wrong}"));
-                let findings = std::mem::take(&mut play.findings);
-                if findings.violations.len() >= ENOUGH {
-                    return findings;
-                }
-                // The survivors and the objects may be in any state: the rest of the points get others.
-                drop(play);
-                play = Play::new(again(), findings);
-            }
+        if std::mem::take(&mut is_over) && point.instructions > last.instructions {
+            break;
+        }
+        let outcome = play.round(&Plan::Kill(point));
+        match &outcome {
+            Ok(round) => is_over = !round.reached,
+            Err(wrong) => play.findings.violations.push(format!("{point:?}: {wrong}")),
+        }
+        if play.findings.violations.len() >= ENOUGH {
+            break;
+        }
+        // After a violation the survivors and the objects may be in any state.
+        if grows || outcome.is_err() {
+            let findings = std::mem::take(&mut play.findings);
+            drop(play);
+            play = Play::new(again(), findings);
         }
     }
     play.findings
@@ -124,20 +121,19 @@ impl Play {
         self.case.actions[part].is_some()
     }
 
-    /// Surveys the operation until it takes the same way twice: with the first rounds more processes become known to the
-    /// object, and some operations look at each of them.
-    fn survey(&mut self) -> Result<Vec<Stretch>, String> {
-        let lengths = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.length).collect::<Vec<usize>>();
-        let mut stretches = self.round(&Plan::Survey)?.stretches;
-        for _ in 0..SURVEYS {
-            let before = std::mem::replace(&mut stretches, self.round(&Plan::Survey)?.stretches);
-            if lengths(&before) == lengths(&stretches) {
-                break;
-            }
-        }
-        Ok(stretches)
+    /// Surveys the operation, and whether it grows longer with each round: with each one more process becomes known to the
+    /// object, and some operations look at every one. Such a case is played with new objects each time.
+    fn survey(&mut self) -> Result<(Vec<Stretch>, bool), String> {
+        let first = self.round(&Plan::Survey)?.stretches;
+        let second = self.round(&Plan::Survey)?.stretches;
+        let third = self.round(&Plan::Survey)?.stretches;
+        let [shortest, longer, longest] =
+            [&first, &second, &third].map(|found| found.iter().map(|stretch| stretch.length).sum::<usize>());
+        let grows = shortest < longer && longer < longest;
+        Ok((if grows { first } else { third }, grows))
     }
 
+    /// One round.
     fn round(&mut self, plan: &Plan) -> Result<Round, String> {
         self.stage.clear();
         let mut victim = Victim::start(&self.case, self.stage)?;
@@ -212,7 +208,7 @@ fn chosen(stretches: &[Stretch], budget: Budget) -> Vec<Point> {
     let (ends, thinning) = match budget {
         Budget::All => (usize::MAX, 1),
         Budget::Most => (300, 7),
-        Budget::About(_) => (150, usize::MAX),
+        Budget::About(_) => (2_000, 50),
     };
     let mut points = Vec::new();
     for (calls, stretch) in stretches.iter().enumerate() {
