@@ -9,6 +9,7 @@ use std::cell::Cell;
 multiprocess_tests::for_each_start_method![
     argument_that_cannot_be_read,
     argument_that_cannot_be_written,
+    argument_that_panics_when_it_is_read,
     argument_that_would_change_silently,
     backtrace_when_enabled,
     error_of_a_panic,
@@ -39,6 +40,23 @@ fn error_of_a_panic(method: StartMethod) {
     assert_eq!(report.message(), "bad number 7");
     assert_eq!(report.process(), "picky");
     assert!(report.location().is_some_and(|place| place.contains("errors.rs:")), "{report:?}");
+}
+
+/// A value whose `Deserialize` panics.
+#[derive(Serialize)]
+struct Brittle;
+
+impl<'de> Deserialize<'de> for Brittle {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Brittle, D::Error> {
+        panic!("not in this process")
+    }
+}
+
+/// A panic of an argument's `Deserialize` is the child's, as one of the function.
+fn argument_that_panics_when_it_is_read(method: StartMethod) {
+    let error = start(method, drop::<Brittle>, (Brittle,)).join().expect_err("a panic is no value");
+    let JoinError::Panicked(report) = error else { panic!("not a panic: {error:?}") };
+    assert_eq!(report.message(), "not in this process");
 }
 
 /// A panic may carry any value.

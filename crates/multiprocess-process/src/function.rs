@@ -281,13 +281,10 @@ fn call_run<T: Run>(arguments: Parcel) -> Outcome {
 }
 
 fn call<A: Message, R: Message>(arguments: Parcel, function: impl FnOnce(A) -> R) -> Outcome {
-    let arguments = match unpack::<A>(arguments) {
-        Ok(arguments) => arguments,
-        Err(error) => return Outcome::Failed(RemoteError::new(error)),
-    };
-    // Unwind safe: what the function left half-done is in this process alone, which ends next.
+    // Unwind safe: what the function left half-done is in this process alone, which ends next. Reading the arguments and writing
+    // the value run code of the user's too.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let value = function(arguments);
+        let value = function(unpack::<A>(arguments)?);
         pack(&value)
     }));
     match result {
