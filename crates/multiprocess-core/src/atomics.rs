@@ -1,6 +1,6 @@
 //! The one place that chooses the atomics: the processor's, or the model checker's under `--cfg loom`.
 //!
-//! Every ordering other than `Relaxed` is written through [`order!`] or [`fence!`] with a name. Under the model checker a run
+//! Every ordering other than `Relaxed` is written through `order!` or `fence!` with a name. Under the model checker a run
 //! can weaken one of them (by its name in `MULTIPROCESS_WEAKEN`), and then a model must fail: otherwise either the ordering
 //! is not needed, or no model sees what it is for.
 

@@ -29,7 +29,7 @@
 //!
 //! **Death**, by step. Between words and `signal`: the word is free and nobody is woken, until a sleeper's slice ends. A woken
 //! sleeper before it takes the word: the same. A holder: the next failed search that probes finds it dead and frees the word; a
-//! probe comes before the first sleep and at each [`PROBE`]th failed search, so busy rivals who never sleep find it too. A
+//! probe comes before the first sleep and at each 64th failed search, so busy rivals who never sleep find it too. A
 //! `release` of many: who takes `releasing` over makes the claimed words absent; it may have freed some already.
 
 mod census;
