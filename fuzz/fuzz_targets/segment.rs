@@ -9,7 +9,7 @@ use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use multiprocess_core::layout::{HINT, Header, SLOT_SIZE, SLOTS};
 use multiprocess_core::name;
-use multiprocess_parcel::{Parcel, pack, unpack};
+use multiprocess_parcel::{Parcel, pack, pack_data, unpack};
 use multiprocess_shm::{Segment, SharedMemory};
 use multiprocess_sync::{Array, Barrier, Condition, Event, Group, Lock, Mutex, RLock, RwLock, Semaphore, Value};
 use multiprocess_sys::handle::{AsHandle, OwnedHandle};
@@ -207,6 +207,10 @@ fn object(mut input: Input<'_>) {
         160..176 => size = size.saturating_add_signed(input.word() as i64 >> 32),
         176..192 => play = samples()[usize::from(input.byte()) % samples().len()].play,
         192..208 => flip(&mut beginning[..Header::SIZE], &mut input),
+        208..224 => {
+            message.truncate(message.len() - place(sample.start).len());
+            message.extend(place(BODY.wrapping_add(input.value())));
+        }
         _ => flip(&mut message, &mut input),
     }
     let unsealed = input.is_chosen(32);
@@ -243,6 +247,11 @@ fn other_header(memory: &mut [u8], input: &mut Input<'_>) -> Option<u64> {
     let header = Header::new(kind, length, reserved, parameters, page)?;
     memory[..Header::SIZE].copy_from_slice(&header.encode());
     Some(header.total())
+}
+
+/// The last part of the message of an object: where it begins in the payload.
+fn place(start: u64) -> Vec<u8> {
+    pack_data(&start.wrapping_sub(BODY), "a test").expect("a number can be sent")
 }
 
 /// Changes a bit.
@@ -426,10 +435,7 @@ fn barrier(parcel: Parcel, game: &mut Game<'_>) {
     barrier.abort();
     game.meanwhile();
     barrier.reset();
-    if barrier.parties() == 1 {
-        let _ = barrier.wait();
-    }
-    let _ = format!("{barrier:?}");
+    let _ = (game.has_time() && barrier.wait_timeout(Duration::ZERO).is_ok(), format!("{barrier:?}"));
 }
 
 fn value(parcel: Parcel, game: &mut Game<'_>) {

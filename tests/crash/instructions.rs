@@ -4,20 +4,22 @@
 use multiprocess_tests::{privilege, program, watched};
 use std::time::Duration;
 
-/// How many points of each operation are tried.
-const POINTS: &str = "24";
+/// How many points of each operation are tried, about.
+const POINTS: &str = "16";
+/// The same where each takes long: a wait for a condition spins, gives way and sleeps.
+const FEWER: &str = "8";
 
 /// What takes longer has hung, whatever the machine does meanwhile.
 const LIMIT: Duration = Duration::from_secs(280);
 
 /// Tries the operations with one of `names` in their names. Somebody must be told of a death in `least` rounds.
-fn killed_within(names: &[&str], least: u32) {
+fn killed_within(names: &[&str], points: &str, least: u32) {
     let test = format!("processes killed within operations on {}", names.join(", "));
     if !privilege::needs_tracing(&test) {
         return;
     }
     watched(&test, LIMIT, || {
-        let mut program = program!("every-instruction", POINTS);
+        let mut program = program!("every-instruction", points);
         program.command().args(names);
         let printed = program.succeed();
         println!("{printed}");
@@ -31,40 +33,40 @@ fn killed_within(names: &[&str], least: u32) {
 
 #[test]
 fn mutexes() {
-    killed_within(&["Mutex"], 40);
+    killed_within(&["Mutex"], POINTS, 40);
 }
 
 #[test]
 fn reentrant_locks() {
-    killed_within(&["RLock"], 20);
+    killed_within(&["RLock"], POINTS, 20);
 }
 
 #[test]
 fn reader_writer_locks() {
-    killed_within(&["RwLock"], 20);
+    killed_within(&["RwLock"], POINTS, 20);
 }
 
 #[test]
 fn semaphores() {
-    killed_within(&["Semaphore", "Permit"], 10);
+    killed_within(&["Semaphore", "Permit"], POINTS, 10);
 }
 
 #[test]
 fn events() {
-    killed_within(&["Event"], 3);
+    killed_within(&["Event"], POINTS, 3);
 }
 
 #[test]
 fn conditions() {
-    killed_within(&["Condition"], 3);
+    killed_within(&["Condition"], FEWER, 3);
 }
 
 #[test]
 fn barriers() {
-    killed_within(&["Barrier"], 3);
+    killed_within(&["Barrier"], POINTS, 3);
 }
 
 #[test]
 fn names() {
-    killed_within(&["named"], 0);
+    killed_within(&["named"], POINTS, 0);
 }

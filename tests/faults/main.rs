@@ -1,5 +1,7 @@
 //! Each call to the operating system fails once during a start: an error from the call that failed or success,
-//! nothing is leaked, and the next start works.
+//! nothing is leaked, and the next start works. The same for shared objects, in `objects.rs`.
+
+mod objects;
 
 use multiprocess_tests::scratch::Scratch;
 use multiprocess_tests::step::{Step, steps};

@@ -11,6 +11,7 @@ mod forks;
 mod holders;
 mod image;
 mod instructions;
+mod mishaps;
 mod namespaces;
 mod objects;
 mod outcome;
@@ -52,6 +53,7 @@ fn main() {
         "leaves-a-daemon" => daemons::leave_a_daemon(&arguments),
         "loader" => refusals::start(&arguments),
         "loses-its-file" => image::lose_file(&arguments),
+        "mishaps" => mishaps::run(&arguments),
         "namespaces" => namespaces::run(&arguments),
         "orphaned-by-thread" => family::orphaned_by_thread(&arguments),
         "plugin" => refusals::plugin(&arguments),

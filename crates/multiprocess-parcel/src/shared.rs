@@ -125,7 +125,28 @@ pub(crate) fn offer<R>(arrived: &mut Arrived, read: impl FnOnce() -> Result<R, F
 ///
 /// # Examples
 ///
-/// See [`serialize_shared`].
+/// An object that is attached to by its handle where that came, and found by its name where it did not:
+///
+/// ```
+/// use multiprocess_parcel::SharedHandle;
+/// use std::sync::Arc;
+///
+/// fn way(arrived: &SharedHandle) -> String {
+///     match (&arrived.handle, &arrived.name) {
+///         (Some(_), None) => "by its handle".to_owned(),
+///         (Some(_), Some(name)) => format!("by its handle, which must be that of {name:?}"),
+///         (None, Some(name)) => format!("by the name {name:?}"),
+///         (None, None) => unreachable!("one of them has come"),
+///     }
+/// }
+///
+/// let by_name = SharedHandle { handle: None, name: Some("jobs".to_owned()) };
+/// assert_eq!(way(&by_name), "by the name \"jobs\"");
+/// let (reader, _writer) = std::io::pipe()?;
+/// let by_handle = SharedHandle { handle: Some(Arc::new(reader.into())), name: None };
+/// assert_eq!(way(&by_handle), "by its handle");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SharedHandle {
     /// The object's handle; several objects of one message may have the same. `None` if the carrier takes no handles.
@@ -191,7 +212,41 @@ pub fn serialize_shared<S: Serializer>(
 ///
 /// # Examples
 ///
-/// See [`serialize_shared`].
+/// An object with a name, which passes through bytes without handles:
+///
+/// ```
+/// use multiprocess_parcel::{deserialize_shared, pack_data, serialize_shared, unpack_data};
+/// use multiprocess_sys::handle::{AsHandle, Identity, duplicate};
+/// use serde::{Deserialize, Deserializer, Serialize, Serializer};
+///
+/// struct Log {
+///     name: String,
+///     file: std::io::PipeWriter,
+/// }
+///
+/// impl Serialize for Log {
+///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         let identity = Identity::of(&self.file).expect("an open pipe");
+///         serialize_shared(Some(&self.name), identity, || Ok((duplicate(self.file.as_fd())?, None)), serializer)
+///     }
+/// }
+///
+/// struct Name(String);
+///
+/// impl<'de> Deserialize<'de> for Name {
+///     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+///         let arrived = deserialize_shared(deserializer)?;
+///         assert!(arrived.handle.is_none(), "these bytes take no handles");
+///         arrived.name.map(Name).ok_or_else(|| serde::de::Error::custom("an object without a name"))
+///     }
+/// }
+///
+/// let (_reader, file) = std::io::pipe()?;
+/// let bytes = pack_data(&Log { name: "jobs".to_owned(), file }, "a queue")?;
+/// assert_eq!(unpack_data::<Name>(&bytes)?.0, "jobs");
+/// assert!(unpack_data::<Name>(&bytes[1..]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

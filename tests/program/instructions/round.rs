@@ -67,7 +67,7 @@ enum Plan {
 /// Plays a case: a victim is killed at the points of it that `budget` allows. `again` makes the case anew, with other objects.
 pub fn play(case: Case, again: fn() -> Case, budget: Budget) -> Findings {
     let mut play = Play::new(case, Findings::default());
-    let (stretches, grows) = match play.survey() {
+    let (stretches, grows) = match play.survey(budget) {
         Ok(found) => found,
         Err(wrong) => {
             play.findings.violations.push(format!("in an undisturbed run: {wrong}"));
@@ -123,12 +123,15 @@ impl Play {
 
     /// Surveys the operation, and whether it grows longer with each round: with each one more process becomes known to the
     /// object, and some operations look at every one. Such a case is played with new objects each time.
-    fn survey(&mut self) -> Result<(Vec<Stretch>, bool), String> {
+    fn survey(&mut self, budget: Budget) -> Result<(Vec<Stretch>, bool), String> {
+        let length = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.length).sum::<usize>();
         let first = self.round(&Plan::Survey)?.stretches;
+        if matches!(budget, Budget::About(_)) && length(&first) > LENGTHY {
+            return Ok((first, true));
+        }
         let second = self.round(&Plan::Survey)?.stretches;
         let third = self.round(&Plan::Survey)?.stretches;
-        let [shortest, longer, longest] =
-            [&first, &second, &third].map(|found| found.iter().map(|stretch| stretch.length).sum::<usize>());
+        let [shortest, longer, longest] = [&first, &second, &third].map(|found| length(found));
         let grows = shortest < longer && longer < longest;
         Ok((if grows { first } else { third }, grows))
     }
@@ -208,7 +211,7 @@ fn chosen(stretches: &[Stretch], budget: Budget) -> Vec<Point> {
     let (ends, thinning) = match budget {
         Budget::All => (usize::MAX, 1),
         Budget::Most => (300, 7),
-        Budget::About(_) => (2_000, 50),
+        Budget::About(_) => (400, usize::MAX),
     };
     let mut points = Vec::new();
     for (calls, stretch) in stretches.iter().enumerate() {
@@ -217,17 +220,36 @@ fn chosen(stretches: &[Stretch], budget: Budget) -> Vec<Point> {
         }
         let (first, end) = (usize::from(calls == 0), stretch.length + SLACK + 1);
         // The middle of a long stretch is a loop that waits or copies.
-        let is_near_end = |at: usize| at - first < ends || end - at <= ends;
+        // Its end costs the way through it, and is as good as the call that follows.
+        let is_too_far = matches!(budget, Budget::About(_)) && end > LONG;
+        let is_near_end = |at: usize| {
+            at - first < ends
+                || (end - at <= ends && !is_too_far)
+                || (end <= LONG && matches!(budget, Budget::About(_)))
+        };
         let taken = (first..end).filter(|at| is_near_end(*at) || at % thinning == 0);
         points.extend(taken.map(|instructions| Point { calls, instructions, asleep: false }));
     }
     let Budget::About(budget) = budget else { return points };
     let stride = points.len().div_ceil(budget).max(1);
     let last = points.len().saturating_sub(ENDING);
+    let mut sleeps = 0;
     let numbered = points.into_iter().enumerate();
-    let kept = numbered.filter(|(number, point)| number % stride == 0 || *number >= last || point.asleep);
+    let kept = numbered.filter(|(number, point)| {
+        sleeps += usize::from(point.asleep);
+        number % stride == 0 || *number >= last || point.asleep && sleeps <= SLEEPS
+    });
     kept.map(|(_, point)| point).collect()
 }
+
+/// How many sleeps are always tried: each takes as long as its slice.
+const SLEEPS: usize = 4;
+
+/// A stretch of more instructions than this is no path that a protocol takes, but a loop.
+const LONG: usize = 2_000;
+
+/// An operation of more instructions than this is surveyed only once if few points are wanted.
+const LENGTHY: usize = 20_000;
 
 /// How many of the last points are always tried.
 const ENDING: usize = 10;
