@@ -61,10 +61,10 @@ impl Calm {
 pub(crate) fn take(
     mutex: &RawMutex,
     segment: &Segment,
-    mut patience: Patience,
+    patience: Patience,
     mode: Mode,
 ) -> Result<Option<Held>, OwnerDied> {
-    match mutex.lock(segment, &mut patience, mode) {
+    match mutex.lock(segment, &mut patience.for_lock(), mode) {
         Ok(held) => Ok(Some(held)),
         Err(Refused::TimedOut) => Ok(None),
         Err(Refused::Died(pid)) => Err(OwnerDied::new(pid)),
@@ -77,6 +77,7 @@ pub(crate) fn take_and_clear(
     segment: &Segment,
     mut patience: Patience,
 ) -> Result<Option<Held>, OwnerDied> {
+    patience = patience.for_lock();
     loop {
         let pid = match mutex.lock(segment, &mut patience, Mode::Plain) {
             Ok(held) => return Ok(Some(held)),
@@ -108,7 +109,7 @@ impl<'a> Briefly<'a> {
     pub(crate) fn hold(mutex: &'a RawMutex, segment: &'a Segment, mode: Mode) -> Briefly<'a> {
         debug_assert!(matches!(mode, Mode::Ignore | Mode::Whole));
         let held = loop {
-            if let Ok(held) = mutex.lock(segment, &mut Patience::forever(), mode) {
+            if let Ok(held) = mutex.lock(segment, &mut Patience::forever().for_lock(), mode) {
                 break held;
             }
         };

@@ -6,7 +6,7 @@
 //!
 //! | Phase | Steps | Why |
 //! | --- | --- | --- |
-//! | spin | some tens of times, with growing pauses | the other side runs on another CPU and is nearly done |
+//! | spin | some tens of times | the other side runs on another CPU and is nearly done |
 //! | yield | some tens of times | the other side waits for this CPU |
 //! | probe | once, then whenever a slice's time has passed | the holder may be dead; counted by time, because busy rivals may wake us before each slice ends |
 //! | sleep | for a slice | it takes long |
@@ -17,12 +17,14 @@ use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::park;
 use std::time::{Duration, Instant};
 
-/// How often a call spins before it gives way.
-const SPINS: u32 = 50;
+/// How often a call spins before it gives way if it waits for another process's doing. All its pauses together are less than
+/// what a wake-up costs: on one CPU they are lost, since the other side cannot run meanwhile.
+const SPINS: u32 = 12;
+/// The same if it waits for a lock. Who holds one is nearly done, and two that take a lock again and again get on faster if the
+/// one that must wait looks rarely than if it sleeps.
+const SPINS_FOR_LOCK: u32 = 50;
 /// How often it gives way before it sleeps.
 const YIELDS: u32 = 50;
-/// The longest pause between two looks of a spinning call, in processor hints.
-const PAUSES_MAX: u32 = 16;
 const FIRST_SLICE: Duration = Duration::from_millis(5);
 const LAST_SLICE: Duration = Duration::from_millis(100);
 
@@ -31,6 +33,7 @@ const LAST_SLICE: Duration = Duration::from_millis(100);
 pub(crate) struct Patience {
     deadline: Deadline,
     round: u32,
+    spins: u32,
     slice: Duration,
     next_probe: Option<Instant>,
     /// Whether the last step was a probe. The next one is not, however long it took: a slow process must get to sleep, and a
@@ -42,7 +45,14 @@ impl Patience {
     /// No patience: a look, a probe, and the time is over. For `try_` calls.
     #[inline]
     pub(crate) fn none() -> Patience {
-        Patience { deadline: Deadline::NEVER, round: u32::MAX, slice: Duration::ZERO, next_probe: None, probed: false }
+        Patience {
+            deadline: Deadline::NEVER,
+            round: u32::MAX,
+            spins: 0,
+            slice: Duration::ZERO,
+            next_probe: None,
+            probed: false,
+        }
     }
 
     /// Waits for ever.
@@ -54,7 +64,13 @@ impl Patience {
     /// Waits until `deadline`.
     #[inline]
     pub(crate) fn until(deadline: Deadline) -> Patience {
-        Patience { deadline, round: 0, slice: FIRST_SLICE, next_probe: None, probed: false }
+        Patience { deadline, round: 0, spins: SPINS, slice: FIRST_SLICE, next_probe: None, probed: false }
+    }
+
+    /// The same patience for a lock.
+    #[inline]
+    pub(crate) fn for_lock(self) -> Patience {
+        Patience { spins: SPINS_FOR_LOCK, ..self }
     }
 
     #[cold]
@@ -73,12 +89,12 @@ impl Patience {
 impl Wait for Patience {
     #[inline]
     fn step(&mut self) -> Step {
-        if self.round < SPINS {
-            let pauses = 1 << (self.round / 4).min(PAUSES_MAX.ilog2());
-            for _ in 0..pauses {
+        if self.round < self.spins {
+            // Ever longer pauses: who holds a lock gets on faster if few look at it.
+            for _ in 0..1 << (self.round / 4).min(4) {
                 std::hint::spin_loop();
             }
-        } else if self.round < SPINS + YIELDS {
+        } else if self.round < self.spins + YIELDS {
             park::yield_now();
         } else {
             return self.later_step();

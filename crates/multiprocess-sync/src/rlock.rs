@@ -149,7 +149,7 @@ impl RLock {
     /// A process that dies waiting is not missed.
     pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDied> {
         loop {
-            if let Some(guard) = self.take(Patience::forever(), Mode::Plain)? {
+            if let Some(guard) = self.take(Patience::forever().for_lock(), Mode::Plain)? {
                 return Ok(guard);
             }
         }
@@ -188,7 +188,7 @@ impl RLock {
     ///
     /// [`OwnerDied`].
     pub fn lock_timeout(&self, timeout: Duration) -> Result<Option<RLockGuard<'_>>, OwnerDied> {
-        self.take(Patience::until(Deadline::after(timeout)), Mode::Plain)
+        self.take(Patience::until(Deadline::after(timeout)).for_lock(), Mode::Plain)
     }
 
     /// Waits for the lock, takes it whether or not its last owner died, and clears the mark.
@@ -206,7 +206,7 @@ impl RLock {
     /// A process that dies before the guard is dropped leaves a mark again.
     pub fn recover(&self) -> RLockGuard<'_> {
         loop {
-            if let Ok(Some(guard)) = self.take(Patience::forever(), Mode::Recover) {
+            if let Ok(Some(guard)) = self.take(Patience::forever().for_lock(), Mode::Recover) {
                 return guard;
             }
         }

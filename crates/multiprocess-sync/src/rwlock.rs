@@ -166,7 +166,7 @@ impl<T: Pod> RwLock<T> {
     #[inline]
     pub fn read(&self) -> Result<RwLockReadGuard<'_, T>, OwnerDied> {
         loop {
-            if let Some(guard) = self.take_read(Patience::forever())? {
+            if let Some(guard) = self.take_read(Patience::forever().for_lock())? {
                 return Ok(guard);
             }
         }
@@ -204,7 +204,7 @@ impl<T: Pod> RwLock<T> {
     ///
     /// [`OwnerDied`].
     pub fn read_timeout(&self, timeout: Duration) -> Result<Option<RwLockReadGuard<'_, T>>, OwnerDied> {
-        self.take_read(Patience::until(Deadline::after(timeout)))
+        self.take_read(Patience::until(Deadline::after(timeout)).for_lock())
     }
 
     /// Waits until nobody reads or writes.
@@ -226,7 +226,7 @@ impl<T: Pod> RwLock<T> {
     /// A process that dies waiting is not missed.
     pub fn write(&self) -> Result<RwLockWriteGuard<'_, T>, OwnerDied> {
         loop {
-            if let Some(guard) = self.take_write(Patience::forever(), false)? {
+            if let Some(guard) = self.take_write(Patience::forever().for_lock(), false)? {
                 return Ok(guard);
             }
         }
@@ -264,7 +264,7 @@ impl<T: Pod> RwLock<T> {
     ///
     /// [`OwnerDied`].
     pub fn write_timeout(&self, timeout: Duration) -> Result<Option<RwLockWriteGuard<'_, T>>, OwnerDied> {
-        self.take_write(Patience::until(Deadline::after(timeout)), false)
+        self.take_write(Patience::until(Deadline::after(timeout)).for_lock(), false)
     }
 
     /// Waits until nobody reads or writes, takes the lock for writing whether or not the last writer died, and clears the mark: the
@@ -288,7 +288,7 @@ impl<T: Pod> RwLock<T> {
     /// A process that dies before the guard is dropped leaves a mark again, or the old one.
     pub fn recover(&self) -> RwLockWriteGuard<'_, T> {
         loop {
-            if let Ok(Some(guard)) = self.take_write(Patience::forever(), true) {
+            if let Ok(Some(guard)) = self.take_write(Patience::forever().for_lock(), true) {
                 return guard;
             }
         }
