@@ -15,7 +15,7 @@ const BY_ITSELF: Duration = Duration::from_millis(130);
 const SLACK: usize = 3;
 
 /// How many points behind those of the survey are tried at most, while they are reached.
-const BEYOND: usize = 60;
+const BEYOND: usize = 20;
 
 /// A case whose survivors were hurt this often is given up.
 const ENOUGH: usize = 5;
@@ -219,9 +219,10 @@ fn chosen(stretches: &[Stretch], budget: Budget) -> Vec<Point> {
             points.push(Point { calls, instructions: 0, asleep: true });
         }
         let (first, end) = (usize::from(calls == 0), stretch.length + SLACK + 1);
-        // The middle of a long stretch is a loop that waits or copies.
-        // Its end costs the way through it, and is as good as the call that follows.
-        let is_too_far = matches!(budget, Budget::About(_)) && end > LONG;
+        // The middle of a long stretch is a loop that waits or copies. Its end costs the way through it, and is as good as the
+        // call that follows; the last stretch has none.
+        let is_last = calls + 1 == stretches.len();
+        let is_too_far = matches!(budget, Budget::About(_)) && end > LONG && !is_last;
         let is_near_end = |at: usize| {
             at - first < ends
                 || (end - at <= ends && !is_too_far)
@@ -232,7 +233,8 @@ fn chosen(stretches: &[Stretch], budget: Budget) -> Vec<Point> {
     }
     let Budget::About(budget) = budget else { return points };
     let stride = points.len().div_ceil(budget).max(1);
-    let last = points.len().saturating_sub(ENDING);
+    let ending = if stretches.last().is_some_and(|last| last.length > LONG) { 3 } else { ENDING };
+    let last = points.len().saturating_sub(ending);
     let mut sleeps = 0;
     let numbered = points.into_iter().enumerate();
     let kept = numbered.filter(|(number, point)| {
@@ -251,5 +253,5 @@ const LONG: usize = 2_000;
 /// An operation of more instructions than this is surveyed only once if few points are wanted.
 const LENGTHY: usize = 20_000;
 
-/// How many of the last points are always tried.
+/// How many of the last points are always tried; fewer if the way there is long.
 const ENDING: usize = 10;

@@ -5,7 +5,7 @@ use multiprocess_fixture_native::{Side, fork};
 use multiprocess_tests::{processes, trace};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, set_parent_process_death_signal, waitpid};
-use rustix::thread::sched_yield;
+use rustix::thread::{CpuSet, sched_setaffinity, sched_yield};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ impl Survivor {
                 drop((orders, answers));
                 // With the death of who conducts the rounds it ends too, even where it is blocked.
                 let _ = set_parent_process_death_signal(Some(processes::Signal::KILL));
+                run_anywhere();
                 obey(case, stage, index, orders_in, answers_out);
                 std::process::exit(0);
             }
@@ -104,6 +105,14 @@ impl Drop for Survivor {
         // It is a child of this process, and killed.
         let _ = waitpid(Some(pid), WaitOptions::empty());
     }
+}
+
+/// Takes back what was inherited: that all run on one processor.
+fn run_anywhere() {
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
+    // The kernel leaves out those that there are not; where it refuses, survivors share the one processor.
+    let _ = sched_setaffinity(None, &all);
 }
 
 /// The survivor's side: one part after the other, until nobody gives orders any more.
