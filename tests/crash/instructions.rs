@@ -1,5 +1,5 @@
 //! Processes killed after an instruction of an operation on a shared object, at about this many points of each operation;
-//! `cargo xtask crash` kills after every single one.
+//! `cargo xtask crash --all` kills after every single one.
 
 use multiprocess_tests::{privilege, program, watched};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: every interleaving of the protocols, and whether the models would notice a weaker ordering.
+//! `cargo xtask loom`: the interleavings of the protocols, and whether the models would notice a weaker ordering.
 //!
 //! The models are the test targets `loom_*` of `multiprocess-core`. With `--mutate` each ordering and fence that has a name in
 //! the protocols' source is weakened, one after the other, and the models of its file must then fail: a name starts with that

@@ -6,7 +6,7 @@
 //!
 //! | Phase | Steps | Why |
 //! | --- | --- | --- |
-//! | spin | some tens of times | the other side runs on another CPU and is nearly done |
+//! | spin | a dozen times, for a lock some tens, with growing pauses | the other side runs on another CPU and is nearly done |
 //! | yield | some tens of times | the other side waits for this CPU |
 //! | probe | once, then whenever a slice's time has passed | the holder may be dead; counted by time, because busy rivals may wake us before each slice ends |
 //! | sleep | for a slice | it takes long |
