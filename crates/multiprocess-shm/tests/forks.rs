@@ -3,14 +3,17 @@
 //! A copy has all that its maker has at that moment, also handles on their way and half of what another thread does. So one test
 //! runs at a time.
 
+mod sample;
+
 use multiprocess_core::{Environment, Owner, Word};
 use multiprocess_fixture_native::{Side, close_from, drop_to, fork};
 use multiprocess_parcel::{pack, unpack};
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::process::{Process, end_now, reap_number};
-use multiprocess_sys::{Error, ErrorKind, clock::Deadline};
+use multiprocess_sys::{ErrorKind, clock::Deadline};
+use sample::{any, unique, word};
 use std::io::{Read, pipe};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHAPE: Shape = Shape { kind: 77, length: 4096, reserved: 4096, parameters: [1, 2, 3, 4] };
@@ -19,20 +22,6 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn unique(what: &str) -> String {
-    format!("shm-{what}-{}", std::process::id())
-}
-
-fn any(_: &Shape) -> Result<(), Error> {
-    Ok(())
-}
-
-/// The first word of the payload.
-fn word(segment: &Segment) -> &AtomicU64 {
-    // SAFETY: the payload is longer than a word, aligned, and mapped as long as the segment lives.
-    unsafe { segment.base().cast::<AtomicU64>().as_ref() }
 }
 
 fn reap(pid: u32) -> bool {

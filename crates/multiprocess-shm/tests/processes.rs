@@ -1,28 +1,17 @@
 //! Segments between processes: they travel, their users are known to live or to be dead, their names go with the last one.
 
+mod sample;
+
 use multiprocess_core::{Environment, Word};
 use multiprocess_parcel::{Fd, pack, pack_data, unpack, unpack_data};
 use multiprocess_process::{Child, spawn};
 use multiprocess_shm::{Segment, Shape, SharedMemory, sweep};
-use multiprocess_sys::{Error, ErrorKind};
+use multiprocess_sys::ErrorKind;
+use sample::{any, unique, word};
 use std::io::{PipeReader, PipeWriter, Read, pipe};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 const SHAPE: Shape = Shape { kind: 77, length: 4096, reserved: 4096, parameters: [1, 2, 3, 4] };
-
-fn unique(what: &str) -> String {
-    format!("shm-{what}-{}", std::process::id())
-}
-
-fn any(_: &Shape) -> Result<(), Error> {
-    Ok(())
-}
-
-/// The first word of the payload.
-fn word(segment: &Segment) -> &AtomicU64 {
-    // SAFETY: the payload is longer than a word, aligned, and mapped as long as the segment lives.
-    unsafe { segment.base().cast::<AtomicU64>().as_ref() }
-}
 
 /// Says who it is, and waits until the pipe closes.
 fn stay(segment: Segment, told: Fd<PipeWriter>, mut gate: Fd<PipeReader>) {
