@@ -7,10 +7,12 @@ mod copying;
 mod liveness;
 mod memory;
 mod named;
+mod patience;
 mod segment;
 mod slots;
 mod travel;
 
 pub use memory::{Atomic, SharedMemory};
 pub use named::sweep;
+pub use patience::Patience;
 pub use segment::{Segment, Shape};

@@ -1,8 +1,8 @@
 //! A barrier: a fixed number of parties that wait for each other.
 
 use crate::object::{Body, Object, Parameters, Payload, handle, kind};
-use crate::patience::Patience;
 use multiprocess_core::barrier::{Barrier as RawBarrier, Broken, MAX_PARTIES};
+use multiprocess_shm::Patience;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::{Error, ErrorKind};
 use std::fmt;

@@ -2,8 +2,8 @@
 
 use crate::group::Group;
 use crate::object::{Body, Object, Parameters, Payload, handle, kind};
-use crate::patience::Patience;
 use multiprocess_core::event::Event as RawEvent;
+use multiprocess_shm::Patience;
 use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
 use std::fmt;

@@ -6,11 +6,11 @@
 
 use crate::died::OwnerDied;
 use crate::object::ALIGNMENT;
-use crate::patience::Patience;
 use multiprocess_core::Environment;
 use multiprocess_core::atomics::{AtomicU64, Ordering};
 use multiprocess_core::mutex::{Held, Mode, Mutex as RawMutex, Refused};
 use multiprocess_core::snapshot::Snapshot;
+use multiprocess_shm::Patience;
 use multiprocess_shm::Segment;
 use std::fmt;
 use std::marker::PhantomData;

@@ -12,7 +12,6 @@ mod guard;
 mod lock;
 mod mutex;
 mod object;
-mod patience;
 mod rlock;
 mod rwlock;
 mod semaphore;

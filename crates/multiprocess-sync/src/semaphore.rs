@@ -6,9 +6,9 @@ pub use permit::{Permit, ReleaseError};
 
 use crate::group::Group;
 use crate::object::{Body, Object, Parameters, Payload, handle, kind};
-use crate::patience::Patience;
 use multiprocess_core::Environment;
 use multiprocess_core::semaphore::Semaphore as RawSemaphore;
+use multiprocess_shm::Patience;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::{Error, ErrorKind};
 use std::borrow::Cow;

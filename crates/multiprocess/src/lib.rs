@@ -12,6 +12,11 @@ pub use multiprocess_sync::{
     TimedWaitResult, TryLockResult, Value, WaitTimeoutResult, bytemuck,
 };
 
+/// Messages: queues, pipes, and waiting for many.
+pub mod channel {
+    pub use multiprocess_channel::*;
+}
+
 /// What only the project's own benchmarks use.
 #[doc(hidden)]
 pub mod process {

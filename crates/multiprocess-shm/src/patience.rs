@@ -28,9 +28,19 @@ const YIELDS: u32 = 50;
 const FIRST_SLICE: Duration = Duration::from_millis(5);
 const LAST_SLICE: Duration = Duration::from_millis(100);
 
-/// The patience of one call.
+/// The patience of one call on a shared word.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_core::{Step, Wait};
+/// use multiprocess_shm::Patience;
+///
+/// let mut patience = Patience::none();
+/// assert_eq!([patience.step(), patience.step()], [Step::Probe, Step::TimedOut]);
+/// ```
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub struct Patience {
     deadline: Deadline,
     round: u32,
     spins: u32,
@@ -43,8 +53,14 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// No patience: a look, a probe, and the time is over. For `try_` calls.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let patience = multiprocess_shm::Patience::none();
+    /// ```
     #[inline]
-    pub(crate) fn none() -> Patience {
+    pub fn none() -> Patience {
         Patience {
             deadline: Deadline::NEVER,
             round: u32::MAX,
@@ -56,20 +72,41 @@ impl Patience {
     }
 
     /// Waits for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let patience = multiprocess_shm::Patience::forever();
+    /// ```
     #[inline]
-    pub(crate) fn forever() -> Patience {
+    pub fn forever() -> Patience {
         Patience::until(Deadline::NEVER)
     }
 
     /// Waits until `deadline`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::Patience;
+    /// use multiprocess_sys::clock::Deadline;
+    ///
+    /// let patience = Patience::until(Deadline::now());
+    /// ```
     #[inline]
-    pub(crate) fn until(deadline: Deadline) -> Patience {
+    pub fn until(deadline: Deadline) -> Patience {
         Patience { deadline, round: 0, spins: SPINS, slice: FIRST_SLICE, next_probe: None, probed: false }
     }
 
     /// The same patience for a lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let patience = multiprocess_shm::Patience::forever().for_lock();
+    /// ```
     #[inline]
-    pub(crate) fn for_lock(self) -> Patience {
+    pub fn for_lock(self) -> Patience {
         Patience { spins: SPINS_FOR_LOCK, ..self }
     }
 

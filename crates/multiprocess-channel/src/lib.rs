@@ -1,0 +1,9 @@
+//! Messages between processes: bounded queues in shared memory, pipes that carry handles, and waiting for many.
+#![doc = include_str!("../README.md")]
+
+mod recv_error;
+mod send_error;
+
+pub use multiprocess_sys::{Error, ErrorKind};
+pub use recv_error::{RecvError, RecvTimeoutError, TryRecvError};
+pub use send_error::{SendError, SendTimeoutError, TrySendError};
