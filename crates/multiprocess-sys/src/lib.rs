@@ -21,6 +21,7 @@ pub mod settings;
 pub mod signal;
 pub mod thread;
 pub mod transport;
+pub mod waitable;
 pub mod watch;
 
 pub use error::{Error, ErrorKind};

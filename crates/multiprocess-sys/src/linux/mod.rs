@@ -22,4 +22,5 @@ pub mod signal;
 mod status;
 pub mod thread;
 pub mod transport;
+mod waitable;
 pub mod watch;
