@@ -14,6 +14,7 @@ pub mod map;
 pub mod memory;
 pub mod names;
 pub mod park;
+pub mod poll;
 pub mod process;
 pub mod rights;
 pub mod seam;

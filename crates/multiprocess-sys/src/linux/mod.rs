@@ -14,6 +14,7 @@ pub mod memory;
 pub mod names;
 pub mod pages;
 pub mod park;
+pub mod poll;
 pub mod process;
 pub mod rights;
 mod schedule;
