@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 16] = [
+const TESTED: [&str; 17] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -29,6 +29,7 @@ const TESTED: [&str; 16] = [
     "semaphore",
     "tutorial",
     "value_and_array",
+    "wait_many",
 ];
 
 #[test]
@@ -106,6 +107,20 @@ fn named() {
 #[test]
 fn crash_recovery() {
     objects::check_crash_recovery(&run("crash_recovery").lines());
+}
+
+#[test]
+fn wait_many() {
+    // The child does one thing after the other, and what is ready at the same time is told in the order of the call.
+    let expected = [
+        "main: ready before it may begin: []",
+        "main: the event is ready",
+        "main: the socket is ready",
+        "main: the child is ready",
+        "main: the socket says: half of it is done",
+        "main: the child returns 42",
+    ];
+    assert_eq!(run("wait_many").lines(), expected);
 }
 
 #[test]
