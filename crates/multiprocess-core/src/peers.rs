@@ -245,6 +245,12 @@ impl Peers {
         table.find(count, self.reach(table), Owner::NOBODY, world)
     }
 
+    /// Whether `who` has a handle of `side`; not whether it lives.
+    #[inline]
+    pub fn has(&self, table: Table<'_>, side: Side, who: Owner) -> bool {
+        table.has(who, side.count())
+    }
+
     /// How many processes and handles on their way have something on this side, dead ones included. For reports.
     pub fn processes(&self, table: Table<'_>, side: Side) -> usize {
         (0..self.reach(table)).filter(|slot| table.count(*slot, side.count()) > 0).count()

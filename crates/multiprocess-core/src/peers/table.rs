@@ -88,6 +88,12 @@ impl<'a> Table<'a> {
         self.word(slot, count).map_or(0, |word| word.load(Relaxed) as u32)
     }
 
+    /// Whether `who` counts something.
+    #[inline]
+    pub(super) fn has(self, who: Owner, count: Count) -> bool {
+        who.slot().and_then(|slot| self.holder(slot, count)) == Some(who)
+    }
+
     /// Who counts something in that word, dead or alive.
     fn holder(self, slot: u32, count: Count) -> Option<Owner> {
         let seen = self.word(slot, count)?.load(order!("peers.look", Acquire));
@@ -97,7 +103,7 @@ impl<'a> Table<'a> {
     /// A live process below `reach` that counts something, `likely` first.
     pub(super) fn find(self, count: Count, reach: u32, likely: Owner, world: &impl Environment) -> Option<Owner> {
         let is_there = |owner: &Owner| world.is_alive(*owner);
-        let likely = likely.slot().and_then(|slot| self.holder(slot, count)).filter(|owner| *owner == likely);
+        let likely = Some(likely).filter(|likely| self.has(*likely, count));
         likely.filter(is_there).or_else(|| (0..reach).filter_map(|slot| self.holder(slot, count)).find(is_there))
     }
 }
