@@ -10,6 +10,7 @@ pub mod layout;
 pub mod mutex;
 pub mod name;
 pub mod owner;
+pub mod ring;
 pub mod rwlock;
 pub mod semaphore;
 pub mod snapshot;
