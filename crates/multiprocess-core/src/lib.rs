@@ -11,6 +11,7 @@ pub mod mutex;
 pub mod name;
 pub mod owner;
 pub mod peers;
+pub mod ring;
 pub mod rwlock;
 pub mod semaphore;
 pub mod snapshot;
