@@ -35,25 +35,24 @@ impl<'a> Attention<'a> {
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
+}
 
-    /// Looks whether there is somebody, with a proof if it is time for one.
-    fn finds_nobody(&self, is_probe: bool) -> bool {
-        let (channel, side) = (self.end.channel(), self.side);
-        let peers = channel.peers();
-        let is_said = match side {
-            Side::Senders => !peers.takes_messages(),
-            Side::Receivers => !peers.gives_messages(),
-        };
-        if is_said {
-            if side == Side::Senders || peers.is_gone(Side::Senders) {
-                return true;
-            }
-            if peers.is_closed() && peers.is_quiet(channel.table(), channel.segment()) {
-                return true;
-            }
+/// Whether there is nobody for a caller on `side` to wait for; a probe asks for proof.
+pub(crate) fn finds_nobody(end: &End, side: Side, is_probe: bool) -> bool {
+    let (channel, peers) = (end.channel(), end.channel().peers());
+    let is_said = match side {
+        Side::Senders => !peers.takes_messages(),
+        Side::Receivers => !peers.gives_messages(),
+    };
+    if is_said {
+        if side == Side::Senders || peers.is_gone(Side::Senders) {
+            return true;
         }
-        is_probe && self.end.is_alone(side.other(), self.end.me())
+        if peers.is_closed() && peers.is_quiet(channel.table(), channel.segment()) {
+            return true;
+        }
     }
+    is_probe && end.is_alone(side.other(), end.me())
 }
 
 impl Wait for Attention<'_> {
@@ -63,7 +62,7 @@ impl Wait for Attention<'_> {
             return Step::TimedOut;
         }
         let step = self.patience.step();
-        if self.finds_nobody(step == Step::Probe) {
+        if finds_nobody(self.end, self.side, step == Step::Probe) {
             self.is_over = true;
             return Step::Probe;
         }

@@ -46,6 +46,43 @@ handle!(Receiver, Receiver);
 
 impl<T: DeserializeOwned> Receiver<T> {
     receives!("let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;");
+
+    /// Takes the next message, and waits for it in a future of tokio. One that is dropped before it is ready has taken nothing.
+    ///
+    /// The wait itself is in a thread of tokio's pool for what blocks: each receiver that waits so takes one of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;
+    /// let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// std::thread::spawn(move || tx.send(7)); // or a process
+    /// assert_eq!(runtime.block_on(rx.recv_async())?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// If it is polled outside of a tokio runtime.
+    ///
+    /// # Crash
+    ///
+    /// As [`recv`](Self::recv).
+    #[cfg(feature = "tokio")]
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        loop {
+            match self.try_recv() {
+                Ok(value) => return Ok(value),
+                Err(TryRecvError::Empty) => crate::readiness::ready(&self.end).await,
+                Err(TryRecvError::Disconnected) => return Err(RecvError::Disconnected),
+                Err(TryRecvError::Failed(error)) => return Err(RecvError::Failed(error)),
+            }
+        }
+    }
 }
 
 impl<T> Receiver<T> {
