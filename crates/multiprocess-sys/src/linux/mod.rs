@@ -2,6 +2,7 @@
 
 pub mod birth;
 pub mod byte_lock;
+pub mod clock;
 mod clone;
 mod fork_guard;
 pub mod handle;
