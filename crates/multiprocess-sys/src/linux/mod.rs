@@ -1,6 +1,7 @@
 //! Linux, by rustix and libc.
 
 pub mod birth;
+mod bundle;
 pub mod byte_lock;
 mod clone;
 mod fork_guard;
@@ -12,6 +13,7 @@ pub mod lifeline;
 pub mod map;
 pub mod memory;
 pub mod names;
+mod packet;
 pub mod pages;
 pub mod park;
 pub mod process;
