@@ -1,9 +1,19 @@
 //! Messages between processes: bounded queues in shared memory, pipes that carry handles, and waiting for many.
 #![doc = include_str!("../README.md")]
 
+mod address;
+mod client;
+mod connection;
+mod handshake;
+mod listener;
 mod recv_error;
 mod send_error;
 
+pub use address::Address;
+pub use client::Client;
+pub use connection::{Connection, pipe};
+pub use listener::Listener;
+pub use multiprocess_sys::listener::Credentials;
 pub use multiprocess_sys::{Error, ErrorKind};
 pub use recv_error::{RecvError, RecvTimeoutError, TryRecvError};
 pub use send_error::{SendError, SendTimeoutError, TrySendError};

@@ -10,6 +10,7 @@ pub mod image;
 pub mod kept;
 mod launch;
 pub mod lifeline;
+pub mod listener;
 pub mod map;
 pub mod memory;
 pub mod names;
