@@ -148,7 +148,8 @@ impl Socket {
             true => Some(bundle::pack(handles)?),
             false => None,
         };
-        let flags = u32::from(large.is_some()) * IN_MEMORY | u32::from(bundles.is_some()) * IN_BUNDLES;
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = flag(large.is_some(), IN_MEMORY) | flag(bundles.is_some(), IN_BUNDLES);
         let header = header(kind, length as u64, count, flags);
 
         let mut slices = vec![IoSlice::new(&header)];
