@@ -10,6 +10,7 @@ use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, readable};
 use multiprocess_sys::listener::Credentials;
 use multiprocess_sys::transport::{Message, Received, Socket};
+use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -377,5 +378,12 @@ impl<S, R> AsFd for Connection<S, R> {
 impl<S, R> AsRawFd for Connection<S, R> {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_fd().as_raw_fd()
+    }
+}
+
+/// Ready when there is a message, or the other end is closed.
+impl<S, R> Waitable for Connection<S, R> {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        Ok(Source::Handle(self.socket.as_fd()))
     }
 }

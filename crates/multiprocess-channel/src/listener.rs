@@ -19,6 +19,7 @@ use crate::{Address, Connection};
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::AsHandle;
 use multiprocess_sys::transport::Socket;
+use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::watch::Watch;
 use multiprocess_sys::{Error, listener as sys};
 use std::collections::BTreeMap;
@@ -297,5 +298,12 @@ impl AsFd for Listener {
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         self.watch.as_fd().as_raw_fd()
+    }
+}
+
+/// Ready as its descriptor is.
+impl Waitable for Listener {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        Ok(Source::Handle(self.watch.as_fd()))
     }
 }
