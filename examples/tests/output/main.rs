@@ -117,8 +117,10 @@ fn wait_many() {
     let expected = [
         "main: ready before it may begin: []",
         "main: the event is ready",
+        "main: the receiver is ready",
         "main: the socket is ready",
         "main: the child is ready",
+        "main: the receiver has: a quarter of it is done",
         "main: the socket says: half of it is done",
         "main: the child returns 42",
     ];
