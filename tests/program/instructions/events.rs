@@ -2,11 +2,11 @@
 
 use super::case::{AFTER, Case, EARLY, Hands, RELEASE, Reply, SETUP, Stage};
 use super::forever;
-use multiprocess::{Error, Event, channel};
+use multiprocess::Event;
 use std::time::Duration;
 
 /// The cases of this file.
-pub const CASES: &[fn() -> Case] = &[set, set_for_many, clear, wait, wait_for_many, wait_for_many_kinds];
+pub const CASES: &[fn() -> Case] = &[set, clear, wait];
 
 /// How long a wake-up that must come may take. Whoever waits is measured by what is promised; this only ends a hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,24 +24,6 @@ fn set() -> Case {
         stage.end();
     })
     .part(EARLY, awaken(event))
-    .part(AFTER, set_it(event))
-    .checked_by(use_it(event))
-}
-
-/// Whoever waits waits for a pipe too, so a thread helps.
-fn set_for_many() -> Case {
-    let event = event();
-    let (reader, _) = forever(std::io::pipe().expect("a pipe can be made"));
-    Case::new("Event::set", "one blocked in channel::wait", move |stage| {
-        event.clear();
-        stage.begin();
-        event.set();
-        stage.end();
-    })
-    .part(EARLY, move |_, _| match channel::wait(&[reader, event], Some(PATIENCE)) {
-        Ok(ready) if ready == [1] => Ok(Reply::Fine),
-        other => Err(format!("what is ready: {other:?}")),
-    })
     .part(AFTER, set_it(event))
     .checked_by(use_it(event))
 }
@@ -73,42 +55,6 @@ fn wait() -> Case {
     })
     .part(EARLY, awaken(event))
     // Set and cleared at once: whoever waited returns all the same.
-    .part(RELEASE, move |_, _| {
-        event.set();
-        event.clear();
-        Ok(Reply::Fine)
-    })
-    .checked_by(use_it(event))
-}
-
-fn wait_for_many() -> Case {
-    let (event, never) = (event(), event());
-    many("two events, another blocked", event, move || channel::wait(&[never, event], Some(PATIENCE)))
-}
-
-/// A thread helps the one that is killed.
-fn wait_for_many_kinds() -> Case {
-    let event = event();
-    let (reader, _) = forever(std::io::pipe().expect("a pipe can be made"));
-    many("an event and a pipe, another blocked", event, move || channel::wait(&[reader, event], Some(PATIENCE)))
-}
-
-fn many(
-    condition: &'static str,
-    event: &'static Event,
-    wait: impl Fn() -> Result<Vec<usize>, Error> + 'static,
-) -> Case {
-    Case::new("channel::wait", condition, move |stage| {
-        let _ = event.is_set();
-        stage.begin();
-        let _ = wait();
-        stage.end();
-    })
-    .part(SETUP, move |_, _| {
-        event.clear();
-        Ok(Reply::Fine)
-    })
-    .part(EARLY, awaken(event))
     .part(RELEASE, move |_, _| {
         event.set();
         event.clear();

@@ -18,6 +18,7 @@ mod semaphores;
 mod stopped;
 mod survivor;
 mod victim;
+mod waits;
 
 pub use stopped::run as stopped;
 
@@ -101,6 +102,7 @@ fn cases() -> Vec<Make> {
         conditions::CASES,
         barriers::CASES,
         named::CASES,
+        waits::CASES,
     ]
     .concat()
 }
