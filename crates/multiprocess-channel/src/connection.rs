@@ -240,7 +240,7 @@ impl<S: Serialize, R> Connection<S, R> {
         // Lives until its handles are sent; what the sender keeps for them goes after them.
         let parcel = pack(value).map_err(Unsent::Failed)?;
         let handles: Vec<BorrowedHandle<'_>> = parcel.handles.iter().map(AsHandle::as_fd).collect();
-        match self.socket.send_until(VALUE, &[&parcel.bytes], &handles, deadline) {
+        match self.socket.send_bulk_until(VALUE, &[&parcel.bytes], &handles, deadline) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Unsent::NoRoom),
             Err(error) if error.kind() == ErrorKind::Disconnected => Err(Unsent::Disconnected),
@@ -328,7 +328,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     }
 
     fn take(&self, deadline: Deadline) -> Result<R, Missing> {
-        match self.socket.receive_until(deadline) {
+        match self.socket.receive_bulk_until(deadline) {
             Ok(Received::Message(message)) => value(message).map_err(Missing::Failed),
             Ok(Received::Nothing) => Err(Missing::Nothing),
             Ok(Received::End) => Err(Missing::Disconnected),

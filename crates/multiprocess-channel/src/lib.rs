@@ -4,6 +4,9 @@
 mod address;
 mod client;
 mod connection;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod listener;
 mod recv_error;
