@@ -38,4 +38,5 @@ mod surroundings;
 mod threads;
 mod values;
 mod waiting;
+mod waiting_for_many;
 mod watchdog;

@@ -26,6 +26,12 @@ fn call_of_the_receiver_fails() {
     mishaps(&["arrive", "return"], &METHODS);
 }
 
+/// A wait for many things at once.
+#[test]
+fn call_of_the_waiter_fails() {
+    mishaps(&["wait"], &["fork-server"]);
+}
+
 fn mishaps(cases: &[&str], methods: &[&str]) {
     watched("programs in which calls about shared objects fail", LIMIT, || {
         let mut wrong = Vec::new();

@@ -5,6 +5,7 @@
 //! second is the start method.
 
 use crate::outcome;
+use multiprocess::channel::wait;
 use multiprocess::{Process, StartMethod};
 use multiprocess_tests::{methods, pause};
 use std::fs::{self, File, OpenOptions};
@@ -36,8 +37,10 @@ pub fn run(arguments: &[String]) {
     multiprocess_fixture_native::close_from(3).expect("the kernel can close a range of descriptors");
     println!("ended {}", outcome::value(ended.join()));
     let markers = Markers::new(&folder);
-    println!("later {}", outcome::value(later.join()));
     println!("next {}", outcome::joined(Process::new(|x: u64| x, (11,)).start_method(method).start()));
+    println!("waiting for ended {:?}", wait(&[&later], Some(Duration::ZERO)).map_err(|error| outcome::refusal(&error)));
+    println!("waiting for plain {:?}", wait(&[&later, &plain], None).map_err(|error| outcome::refusal(&error)));
+    println!("later {}", outcome::value(later.join()));
     println!("dropping {}", dropped.name());
     drop(dropped);
 

@@ -4,7 +4,8 @@
 //! Each step fails one call and then does the same undisturbed. It prints `complaint` and what is wrong, and in the end
 //! `struck`, how many calls failed, and how often that was an error.
 
-use multiprocess::{Child, Error, Group, JoinError, Lock, Process, Semaphore, SharedMemory};
+use multiprocess::channel::{self, Waitable};
+use multiprocess::{Child, Error, Event, Group, JoinError, Lock, Process, Semaphore, SharedMemory};
 use multiprocess_sys::seam::{self, Plan};
 use multiprocess_tests::gate::{Gate, pass};
 use multiprocess_tests::names::unique;
@@ -12,6 +13,7 @@ use multiprocess_tests::ready::{Ready, Sayer, say};
 use multiprocess_tests::{gate, leaks, methods, pause};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 const EINTR: i32 = 4;
@@ -32,7 +34,7 @@ const LENGTH: usize = 100_000;
 type Work = fn(&Stage) -> Result<Counts, Refusal>;
 
 /// All of that, by its name; whether an error names the object.
-const CASES: [(&str, Work, bool); 14] = [
+const CASES: [(&str, Work, bool); 15] = [
     ("lock", |_| use_lock(&Lock::new()?), false),
     ("lock-create", |stage| use_lock(&Lock::create(&stage.name)?), true),
     ("lock-open", |stage| use_lock(&Lock::open(&stage.name)?), true),
@@ -47,6 +49,7 @@ const CASES: [(&str, Work, bool); 14] = [
     ("pass", Stage::pass, false),
     ("return", Stage::take_back, false),
     ("arrive", Stage::arrive, false),
+    ("wait", |_| wait_in_vain(), false),
 ];
 
 /// How many calls failed in another process, and how many it made; those of this one are known.
@@ -60,6 +63,8 @@ pub fn run(arguments: &[String]) {
     let _owner = if case.ends_with("-open") { Some(stage.owner(case)) } else { None };
     let objects = if ["pass", "arrive"].contains(&case.as_str()) { Some(Objects::new(&stage.name)) } else { None };
     stage.objects = objects.transpose().expect("objects can be made without a fault");
+    // The library's own thread comes first: it takes memory of the allocator that other threads had.
+    Left::now(&stage.name);
     for _ in 0..3 {
         work(&stage).expect("it works without a fault");
     }
@@ -208,6 +213,25 @@ fn use_group(group: &Group) -> Result<Counts, Refusal> {
     drop(semaphore.try_acquire().expect("there is a permit"));
     use_lock(&lock)
 }
+
+/// Waits for handles, for words, for both, and for more words than one call takes.
+fn wait_in_vain() -> Result<Counts, Refusal> {
+    let (reader, _writer) = std::io::pipe().expect("a pipe can be made");
+    let events = WAITED.get_or_init(|| {
+        let group = Group::new().expect("a group can be made");
+        (0..200).map(|_| group.event().expect("a group has room")).collect()
+    });
+    let mut objects: Vec<&dyn Waitable> = events.iter().map(|event| event as &dyn Waitable).collect();
+    objects.insert(1, &reader);
+    for some in [&objects[1..2], &objects[2..4], &objects[..2], &objects[2..]] {
+        let ready = channel::wait(some, Some(Duration::from_millis(1)))?;
+        assert!(ready.is_empty(), "nothing is ready, and yet {ready:?}");
+    }
+    Ok(None)
+}
+
+/// More events than one call takes.
+static WAITED: OnceLock<Vec<Event>> = OnceLock::new();
 
 fn use_memory(memory: &SharedMemory) -> Result<Counts, Refusal> {
     let mut byte = [0];

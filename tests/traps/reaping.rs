@@ -70,6 +70,11 @@ fn descriptors_closed_by_the_program_harm_nobody() {
             assert_eq!(told("markers"), "intact", "{method}: the program's own files were touched\n{printed}");
             assert_eq!(told("next"), "value 11", "{method}\n{printed}");
             assert_eq!(told("again"), "value 12", "{method}\n{printed}");
+            assert_eq!(told("waiting for ended"), "Ok([0])", "{method}\n{printed}");
+            let waiting = told("waiting for plain");
+            let is_clear =
+                ["Err", "Closed", "index 1, of 2", "closed by the program"].iter().all(|part| waiting.contains(part));
+            assert!(is_clear, "{method}: the error of a wait: {waiting}\n{printed}");
             for child in ["plain", "daemon", "dropped"] {
                 assert_eq!(told(child), "undisturbed", "{method}, child {child}\n{printed}");
             }

@@ -116,20 +116,37 @@ impl Event {
                 // Nobody holds an event, so nobody is to be looked for.
                 Step::Retry | Step::Probe => {}
                 Step::TimedOut => return false,
-                Step::Sleep => self.sleep(noted, wait),
+                Step::Sleep => {
+                    if let Some((word, announced)) = self.announce(noted) {
+                        wait.sleep(word, announced);
+                    }
+                }
             }
-            if self.look() & !WAITERS != noted {
+            if self.has_come(noted) {
                 return true;
             }
         }
     }
 
-    /// Announces that somebody sleeps, and does so, if the event is still clear and of the `noted` epoch.
-    fn sleep(&self, noted: u64, wait: &mut impl Wait) {
+    /// The state in which a wait begins, for those who wait for other things too; they ask [`has_come`](Event::has_come).
+    #[inline]
+    pub fn note(&self) -> u64 {
+        self.look() & !WAITERS
+    }
+
+    /// Whether it is set, or was set since that was noted.
+    #[inline]
+    pub fn has_come(&self, noted: u64) -> bool {
+        noted & SET != 0 || self.look() & !WAITERS != noted
+    }
+
+    /// Announces that somebody is about to sleep while the lower half of the returned word is that of the returned value. `None`
+    /// if the event has come meanwhile.
+    pub fn announce(&self, noted: u64) -> Option<(&AtomicU64, u64)> {
         let announced = noted | WAITERS;
         match self.word.compare_exchange(noted, announced, Relaxed, Relaxed) {
-            Err(now) if now != announced => {}
-            Ok(_) | Err(_) => wait.sleep(&self.word, announced),
+            Err(now) if now != announced => None,
+            Ok(_) | Err(_) => Some((&self.word, announced)),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
+use multiprocess_sys::Error;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle};
+use multiprocess_sys::waitable::{Source, Waitable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{deserialize_handle, serialize_handle};
@@ -73,6 +75,12 @@ impl<T> DerefMut for Fd<T> {
 impl<T: AsHandle> AsHandle for Fd<T> {
     fn as_fd(&self) -> BorrowedHandle<'_> {
         self.0.as_fd()
+    }
+}
+
+impl<T: Waitable> Waitable for Fd<T> {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        self.0.source()
     }
 }
 

@@ -6,6 +6,7 @@ use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
 use multiprocess_sys::process::Signal;
+use multiprocess_sys::waitable::{Source, Waitable};
 use std::fmt;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -212,6 +213,13 @@ impl ActiveChild {
 impl AsHandle for ActiveChild {
     fn as_fd(&self) -> BorrowedHandle<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Ready once it has ended.
+impl Waitable for ActiveChild {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        self.0.source()
     }
 }
 

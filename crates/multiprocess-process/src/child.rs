@@ -10,6 +10,7 @@ use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
 use multiprocess_sys::process::Signal;
 use multiprocess_sys::transport::{Message, Received, Socket};
+use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -450,6 +451,13 @@ impl<R> AsHandle for Child<R> {
 impl<R> AsRawFd for Child<R> {
     fn as_raw_fd(&self) -> RawFd {
         self.life.as_fd().as_raw_fd()
+    }
+}
+
+/// Ready once it has ended.
+impl<R> Waitable for Child<R> {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        self.life.source()
     }
 }
 

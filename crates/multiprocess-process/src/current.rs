@@ -1,8 +1,10 @@
 //! Who this process is, and who started it.
 
 use multiprocess_sys::clock::Deadline;
-use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle, readable};
+use multiprocess_sys::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle, readable};
 use multiprocess_sys::process::{self, Process};
+use multiprocess_sys::waitable::{Source, Waitable};
+use multiprocess_sys::{Error, ErrorKind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -112,8 +114,8 @@ pub(crate) fn become_child(name: String, lineage: String, daemon: bool, parent: 
 pub struct Parent {
     name: String,
     pid: u32,
-    /// A handle that can be read once the parent has ended: its pidfd, or an end whose other end went with it.
-    end: OnceLock<OwnedHandle>,
+    /// A handle that can be read once the parent has ended: its pidfd, or an end whose other end went with it; and what it is.
+    end: OnceLock<(OwnedHandle, Option<Identity>)>,
 }
 
 /// The process that started this one; `None` in the program itself.
@@ -199,15 +201,19 @@ impl Parent {
 
     fn wait(&self, deadline: Deadline) -> bool {
         // A process whose parent has ended is given to another one.
-        process::parent_id() != self.pid || readable([self.end().as_fd()], deadline).is_ok_and(|[ended]| ended)
+        process::parent_id() != self.pid || readable([self.as_fd()], deadline).is_ok_and(|[ended]| ended)
     }
 
     /// Opened when first asked for, so that a child which never asks holds no descriptor for it. The number is still the
     /// parent's if the kernel names it as our parent *after* it was opened.
-    fn end(&self) -> &OwnedHandle {
-        self.end.get_or_init(|| match Process::open(self.pid) {
-            Ok(process) if process::parent_id() == self.pid => process.into(),
-            _ => ended_for_ever(),
+    fn end(&self) -> &(OwnedHandle, Option<Identity>) {
+        self.end.get_or_init(|| {
+            let end = match Process::open(self.pid) {
+                Ok(process) if process::parent_id() == self.pid => process.into(),
+                _ => ended_for_ever(),
+            };
+            let identity = Identity::of(&end);
+            (end, identity)
         })
     }
 }
@@ -220,6 +226,21 @@ fn ended_for_ever() -> OwnedHandle {
 
 impl AsHandle for Parent {
     fn as_fd(&self) -> BorrowedHandle<'_> {
-        self.end().as_fd()
+        self.end().0.as_fd()
+    }
+}
+
+/// Ready once it has ended.
+impl Waitable for Parent {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        if process::parent_id() != self.pid {
+            return Ok(Source::Ready);
+        }
+        let (end, identity) = self.end();
+        // The program may have closed it, and its number may mean another file.
+        if Identity::of(end) == *identity {
+            return Ok(Source::Handle(end.as_fd()));
+        }
+        Err(Error::new(ErrorKind::Closed, "waiting for the parent: the program closed its descriptor"))
     }
 }

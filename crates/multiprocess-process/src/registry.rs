@@ -4,6 +4,7 @@ use crate::runtime::Runtime;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
 use multiprocess_sys::process::{self, Process, Reaped, Signal};
+use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::{Error, ErrorKind};
 use std::collections::HashMap;
 use std::process::ExitStatus;
@@ -97,6 +98,16 @@ impl Life {
 impl AsHandle for Life {
     fn as_fd(&self) -> BorrowedHandle<'_> {
         self.process.handle().as_fd()
+    }
+}
+
+/// Ready once it has ended.
+impl Waitable for Life {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        match *lock(&self.ending) {
+            Some(_) => Ok(Source::Ready),
+            None => Ok(Source::Handle(self.process.get()?.as_fd())),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use multiprocess_parcel::Message;
 use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::process::Signal;
+use multiprocess_sys::waitable::{Source, Waitable};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::ops::Deref;
@@ -208,6 +209,13 @@ impl<R> Deref for ScopedChild<'_, R> {
 
     fn deref(&self) -> &Child<R> {
         &self.child
+    }
+}
+
+/// Ready once it has ended.
+impl<R> Waitable for ScopedChild<'_, R> {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        self.child.source()
     }
 }
 

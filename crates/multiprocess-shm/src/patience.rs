@@ -110,6 +110,22 @@ impl Patience {
         Patience { spins: SPINS_FOR_LOCK, ..self }
     }
 
+    /// How long one may sleep now: a slice, each longer than the one before, but not beyond the deadline. For who sleeps on many
+    /// words at once; [`sleep`](Wait::sleep) does it by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut patience = multiprocess_shm::Patience::forever();
+    /// let (first, second) = (patience.next_slice(), patience.next_slice());
+    /// assert!(first < second);
+    /// ```
+    pub fn next_slice(&mut self) -> Duration {
+        let slice = self.deadline.remaining().map_or(self.slice, |left| left.min(self.slice));
+        self.slice = (self.slice * 2).min(LAST_SLICE);
+        slice
+    }
+
     #[cold]
     fn later_step(&mut self) -> Step {
         let now = Instant::now();
@@ -141,9 +157,7 @@ impl Wait for Patience {
     }
 
     fn sleep(&mut self, word: &AtomicU64, expected: u64) {
-        let at_most = self.deadline.remaining().map_or(self.slice, |left| left.min(self.slice));
-        park::sleep(word, expected as u32, at_most);
-        self.slice = (self.slice * 2).min(LAST_SLICE);
+        park::sleep(word, expected as u32, self.next_slice());
     }
 }
 

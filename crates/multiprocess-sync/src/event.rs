@@ -2,10 +2,12 @@
 
 use crate::group::Group;
 use crate::object::{Body, Object, Parameters, Payload, handle, kind};
+use multiprocess_core::atomics::AtomicU64;
 use multiprocess_core::event::Event as RawEvent;
 use multiprocess_shm::Patience;
 use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::waitable::{Source, WaitWord, Waitable};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -268,6 +270,27 @@ impl Event {
     #[inline]
     fn wait_with(&self, mut patience: Patience) -> bool {
         self.0.body().wait(&mut patience)
+    }
+}
+
+/// Ready once it is set; one that is cleared again while somebody waits for it is ready for them nevertheless.
+impl Waitable for Event {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        Ok(Source::Word(self))
+    }
+}
+
+impl WaitWord for Event {
+    fn note(&self) -> u64 {
+        self.0.body().note()
+    }
+
+    fn is_ready(&self, noted: u64) -> bool {
+        self.0.body().has_come(noted)
+    }
+
+    fn announce(&self, noted: u64) -> Option<(&AtomicU64, u32)> {
+        self.0.body().announce(noted).map(|(word, announced)| (word, announced as u32))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod map;
 pub mod memory;
 pub mod names;
 pub mod park;
+pub mod poll;
 pub mod process;
 pub mod rights;
 pub mod seam;
@@ -21,6 +22,7 @@ pub mod settings;
 pub mod signal;
 pub mod thread;
 pub mod transport;
+pub mod waitable;
 pub mod watch;
 
 pub use error::{Error, ErrorKind};

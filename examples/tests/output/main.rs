@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 16] = [
+const TESTED: [&str; 18] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -22,10 +22,12 @@ const TESTED: [&str; 16] = [
     "hello",
     "inherit",
     "isolation",
+    "joinable_queue",
     "lock",
     "named",
     "panic_and_exit_codes",
     "process_info",
+    "queue",
     "semaphore",
     "tutorial",
     "value_and_array",
@@ -124,6 +126,18 @@ fn panic_and_exit_codes() {
     // How the error is framed is the library's affair; the system's words must be in it.
     assert!(after(lines[5], "size: ").contains("No such file or directory"), "no reason: {}", lines[5]);
     assert!(output.errors.contains("cannot divide 1 by zero"), "the child printed no panic: {}", output.errors);
+}
+
+#[test]
+fn queue() {
+    let lines = ["100 answers, 4950 letters", "the sum is 5050", "sending now: sending on a disconnected channel"];
+    assert_eq!(run("queue").lines(), lines);
+}
+
+#[test]
+fn joinable_queue() {
+    let lost = "waiting for the tasks of a queue: 1 task was lost with processes that died";
+    assert_eq!(run("joinable_queue").lines(), ["all done, the sum is 5050", "task 7 is taken", lost]);
 }
 
 #[test]

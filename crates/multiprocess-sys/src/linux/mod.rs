@@ -2,6 +2,7 @@
 
 pub mod birth;
 pub mod byte_lock;
+pub mod clock;
 mod clone;
 mod fork_guard;
 pub mod handle;
@@ -14,6 +15,7 @@ pub mod memory;
 pub mod names;
 pub mod pages;
 pub mod park;
+pub mod poll;
 pub mod process;
 pub mod rights;
 mod schedule;
@@ -22,4 +24,5 @@ pub mod signal;
 mod status;
 pub mod thread;
 pub mod transport;
+mod waitable;
 pub mod watch;

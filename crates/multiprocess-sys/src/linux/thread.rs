@@ -9,6 +9,10 @@ use crate::{Error, ErrorKind, seam};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::sync::mpsc;
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// For threads that do little.
+const SMALL_STACK: usize = 256 << 10;
 
 /// Starts such a thread. It gets copies of `handles` of its own; the caller's are closed.
 ///
@@ -57,6 +61,35 @@ pub fn start(
         Err(_) => return Err(Error::new(ErrorKind::Other, "starting a thread: it ended at once")),
     }
     Ok(())
+}
+
+/// Starts a thread that helps the calling one and ends before `scope` does. All signals are blocked in it, so no handler of the
+/// program's runs there.
+///
+/// # Errors
+///
+/// The process has no room for another thread.
+///
+/// # Examples
+///
+/// ```
+/// let mut sum = 0;
+/// std::thread::scope(|scope| {
+///     multiprocess_sys::thread::start_in(scope, "example", || sum = 1 + 2).map(drop)
+/// })?;
+/// assert_eq!(sum, 3);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+pub fn start_in<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, Error> {
+    seam::call("pthread_create", || Ok(())).map_err(|e| Error::os("starting a thread", e))?;
+    let blocked = Blocked::all();
+    let started = std::thread::Builder::new().name(name.to_owned()).stack_size(SMALL_STACK).spawn_scoped(scope, body);
+    drop(blocked);
+    started.map_err(|e| Error::os("starting a thread", e))
 }
 
 /// Gives the calling thread a table of descriptors of its own with nothing but `keep` in it, and `/dev/null` at 0, 1 and 2.

@@ -1,0 +1,3 @@
+//! Looking at many handles at once: waiting for them.
+
+pub use crate::imp::poll::{Alarm, Readiness, poll};
