@@ -26,6 +26,15 @@ macro_rules! fence {
 }
 pub(crate) use fence;
 
+/// The same right after an exchange, compare-exchange or other read-modify-write of the same thread. On x86-64 these are locked
+/// instructions, which are full fences already: then only the compiler has to be told.
+macro_rules! light_fence {
+    ($site:literal) => {
+        $crate::atomics::named_light_fence($site)
+    };
+}
+pub(crate) use light_fence;
+
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) const fn named(_site: &str, ordering: Ordering) -> Ordering {
@@ -36,6 +45,21 @@ pub(crate) const fn named(_site: &str, ordering: Ordering) -> Ordering {
 #[inline(always)]
 pub(crate) fn named_fence(_site: &str) {
     core::sync::atomic::fence(Ordering::SeqCst);
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn named_light_fence(site: &str) {
+    if cfg!(target_arch = "x86_64") {
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        named_fence(site);
+    }
+}
+
+#[cfg(loom)]
+pub(crate) fn named_light_fence(site: &str) {
+    named_fence(site);
 }
 
 #[cfg(loom)]

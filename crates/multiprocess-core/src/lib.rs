@@ -10,9 +10,12 @@ pub mod layout;
 pub mod mutex;
 pub mod name;
 pub mod owner;
+pub mod peers;
+pub mod ring;
 pub mod rwlock;
 pub mod semaphore;
 pub mod snapshot;
+pub mod tasks;
 pub mod wait;
 
 pub use owner::{Owner, Word};

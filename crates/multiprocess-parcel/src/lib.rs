@@ -55,7 +55,7 @@ use serde::de::DeserializeOwned;
 pub use fd::Fd;
 pub use handle::{deserialize_handle, serialize_handle};
 pub use report::{PanicReport, RemoteError};
-pub use shared::{SharedHandle, deserialize_shared, serialize_shared};
+pub use shared::{SharedHandle, deserialize_shared, serialize_shared, serialize_shared_part};
 
 use failure::Failure;
 use reader::Reader;
@@ -164,6 +164,38 @@ pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<
     let mut writer = Writer::new(Some(carrier));
     match value.serialize(&mut writer).and_then(|_| writer.finish()) {
         Ok(parcel) => Ok(parcel.bytes),
+        Err(failure) => Err(unpackable(failure, type_name::<T>())),
+    }
+}
+
+/// [`pack_data`] into `bytes`, whose room is used again. After an error they are empty.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_parcel::{pack_data, pack_data_into};
+///
+/// let mut bytes = Vec::new();
+/// for number in [1u32, 70000] {
+///     pack_data_into(&number, "a queue", &mut bytes)?;
+///     assert_eq!(bytes, pack_data(&number, "a queue")?);
+/// }
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`pack_data`].
+#[inline]
+pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let mut room = std::mem::take(bytes);
+    room.clear();
+    let mut writer = Writer::with_room(Some(carrier), room);
+    match value.serialize(&mut writer).and_then(|_| writer.finish()) {
+        Ok(parcel) => {
+            *bytes = parcel.bytes;
+            Ok(())
+        }
         Err(failure) => Err(unpackable(failure, type_name::<T>())),
     }
 }

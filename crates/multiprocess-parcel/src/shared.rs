@@ -32,7 +32,7 @@ use crate::wire::{HANDLES_TRAVEL, SHARED};
 /// The objects whose handles a message has, and the place of the next new one.
 #[derive(Default)]
 pub(crate) struct Known {
-    places: Vec<(Identity, usize)>,
+    places: Vec<(Identity, u32, usize)>,
     pub(crate) next: usize,
 }
 
@@ -204,8 +204,46 @@ pub fn serialize_shared<S: Serializer>(
     make: impl FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
+    serialize_shared_part(name, identity, 0, make, serializer)
+}
+
+/// [`serialize_shared`] for an object whose handles are not all the same: each `part` of it has a handle of its own in a message.
+/// The two ends of a channel are such parts. [`deserialize_shared`] reads it.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_parcel::{pack, serialize_shared_part};
+/// use multiprocess_sys::handle::{AsHandle, Identity, duplicate};
+/// use serde::{Serialize, Serializer};
+///
+/// struct End<'a>(&'a std::io::PipeWriter, u32);
+///
+/// impl Serialize for End<'_> {
+///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         let identity = Identity::of(self.0).expect("an open pipe");
+///         serialize_shared_part(None, identity, self.1, || Ok((duplicate(self.0.as_fd())?, None)), serializer)
+///     }
+/// }
+///
+/// let (_reader, writer) = std::io::pipe()?;
+/// let parcel = pack(&[End(&writer, 1), End(&writer, 2), End(&writer, 1)])?;
+/// assert_eq!(parcel.handles.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`serialize_shared`].
+pub fn serialize_shared_part<S: Serializer>(
+    name: Option<&str>,
+    identity: Identity,
+    part: u32,
+    make: impl FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let make = std::cell::Cell::new(Some(make));
-    serializer.serialize_newtype_struct(SHARED, &Outgoing { name, identity, make })
+    serializer.serialize_newtype_struct(SHARED, &Outgoing { name, identity, part, make })
 }
 
 /// Deserializes what [`serialize_shared`] wrote.
@@ -258,20 +296,22 @@ pub fn deserialize_shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 struct Outgoing<'a, F> {
     name: Option<&'a str>,
     identity: Identity,
+    part: u32,
     make: std::cell::Cell<Option<F>>,
 }
 
 impl<F: FnOnce() -> Result<(OwnedHandle, Option<Kept>), Error>> Outgoing<'_, F> {
     /// The place of the object's handle in the message, and the handle if it is new.
     fn place(&self, known: &mut Known) -> Result<(usize, Option<Made>), Error> {
-        if let Some((_, place)) = known.places.iter().rev().find(|(identity, _)| *identity == self.identity) {
+        let is_this = |(identity, part, _): &&(Identity, u32, usize)| (*identity, *part) == (self.identity, self.part);
+        if let Some((.., place)) = known.places.iter().rev().find(is_this) {
             return Ok((*place, None));
         }
         let make = self.make.take().ok_or_else(|| {
             Error::new(multiprocess_sys::ErrorKind::Encode, "serializing a shared object twice through one reference")
         })?;
         let handle = make()?;
-        known.places.push((self.identity, known.next));
+        known.places.push((self.identity, self.part, known.next));
         Ok((known.next, Some(handle)))
     }
 }

@@ -43,8 +43,14 @@ pub(crate) struct Written(());
 impl<'c> Writer<'c> {
     #[inline]
     pub(crate) fn new(carrier: Option<&'c str>) -> Writer<'c> {
+        Writer::with_room(carrier, Vec::new())
+    }
+
+    /// Writes behind what is in `room`.
+    #[inline]
+    pub(crate) fn with_room(carrier: Option<&'c str>, room: Vec<u8>) -> Writer<'c> {
         Writer {
-            postcard: postcard::Serializer { output: Output(Vec::new()) },
+            postcard: postcard::Serializer { output: Output(room) },
             handles: Vec::new(),
             kept: Vec::new(),
             known: Known::default(),

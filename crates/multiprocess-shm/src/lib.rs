@@ -4,6 +4,7 @@
 mod attach_lock;
 mod attachments;
 mod copying;
+mod flight;
 mod liveness;
 mod memory;
 mod named;

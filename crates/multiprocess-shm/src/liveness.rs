@@ -20,24 +20,17 @@
 use crate::attachments;
 use crate::segment::Segment;
 use multiprocess_core::{Environment, Owner};
-use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle};
+use multiprocess_sys::handle::{BorrowedHandle, OwnedHandle};
 use multiprocess_sys::{Error, ErrorKind, byte_lock, park};
 use std::sync::atomic::AtomicU64;
 
 impl Segment {
     /// A fresh description of the memory.
-    fn open_anew(&self) -> Result<OwnedHandle, Error> {
+    pub(crate) fn open_anew(&self) -> Result<OwnedHandle, Error> {
         match self.kept() {
             Some(handle) => byte_lock::open_anew(handle),
             None => Err(Error::new(ErrorKind::Closed, "using shared memory whose handle the program has closed")),
         }
-    }
-
-    /// A fresh description that has a slot of its own, for a message: so the segment has a user while it travels.
-    pub(crate) fn handle_in_flight(&self) -> Result<OwnedHandle, Error> {
-        let own = self.open_anew()?;
-        self.0.table().lock(own.as_fd(), attachments::current()?.who())?;
-        Ok(own)
     }
 
     /// The handle, opened again if the program has closed it and there is a way.

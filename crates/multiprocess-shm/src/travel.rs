@@ -69,7 +69,7 @@ impl Segment {
     /// give the name free.
     fn handle_to_send(&self) -> Result<(OwnedHandle, Option<Kept>), Error> {
         match (self.name(), self.kept()) {
-            (Some(_), _) => Ok((self.handle_in_flight()?, Some(Arc::new(self.clone())))),
+            (Some(_), _) => Ok((self.handle_in_flight()?.0, Some(Arc::new(self.clone())))),
             (None, Some(handle)) => Ok((duplicate(handle)?, None)),
             (None, None) => {
                 Err(Error::new(ErrorKind::Closed, "sending shared memory whose handle the program has closed"))
@@ -109,7 +109,7 @@ fn with_name(name: &str, memory: &OwnedHandle) -> Result<Segment, Error> {
 }
 
 /// The segment that this process has already.
-fn attached(memory: &OwnedHandle) -> Result<Option<Segment>, Error> {
+pub(crate) fn attached(memory: &OwnedHandle) -> Result<Option<Segment>, Error> {
     let here = attachments::current()?;
     Ok(Identity::of(memory).and_then(|identity| here.find(identity)).map(Segment))
 }

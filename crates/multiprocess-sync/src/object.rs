@@ -62,6 +62,8 @@ pub(crate) mod kind {
     pub(crate) const ARRAY: u32 = 10;
     /// Made by `multiprocess-shm`.
     pub(crate) const SHARED_MEMORY: u32 = 32;
+    /// Made by `multiprocess-channel`.
+    pub(crate) const CHANNEL: u32 = 48;
 
     /// The noun of a kind.
     pub(crate) fn noun(kind: u32) -> &'static str {
@@ -77,6 +79,7 @@ pub(crate) mod kind {
             VALUE => "a value",
             ARRAY => "an array",
             SHARED_MEMORY => "shared memory",
+            CHANNEL => "a channel or queue",
             _ => "something else",
         }
     }

@@ -1,5 +1,7 @@
 //! Deadlines on the monotonic clock, so that a jump of the wall clock moves no timeout.
 
+pub use crate::imp::clock::coarse;
+
 use std::time::{Duration, Instant};
 
 /// A moment until which something is waited for, or never.

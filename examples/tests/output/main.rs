@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 20] = [
+const TESTED: [&str; 22] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -23,6 +23,7 @@ const TESTED: [&str; 20] = [
     "hello",
     "inherit",
     "isolation",
+    "joinable_queue",
     "listener_client",
     "listener_server",
     "lock",
@@ -31,6 +32,7 @@ const TESTED: [&str; 20] = [
     "pass_a_file",
     "pipe",
     "process_info",
+    "queue",
     "semaphore",
     "tutorial",
     "value_and_array",
@@ -149,6 +151,18 @@ fn panic_and_exit_codes() {
     // How the error is framed is the library's affair; the system's words must be in it.
     assert!(after(lines[5], "size: ").contains("No such file or directory"), "no reason: {}", lines[5]);
     assert!(output.errors.contains("cannot divide 1 by zero"), "the child printed no panic: {}", output.errors);
+}
+
+#[test]
+fn queue() {
+    let lines = ["100 answers, 4950 letters", "the sum is 5050", "sending now: sending on a disconnected channel"];
+    assert_eq!(run("queue").lines(), lines);
+}
+
+#[test]
+fn joinable_queue() {
+    let lost = "waiting for the tasks of a queue: 1 task was lost with processes that died";
+    assert_eq!(run("joinable_queue").lines(), ["all done, the sum is 5050", "task 7 is taken", lost]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod birth;
 mod bundle;
 pub mod byte_lock;
+pub mod clock;
 mod clone;
 mod fork_guard;
 pub mod handle;

@@ -1,0 +1,89 @@
+//! How long a call waits for a message or for room: as long as its patience lasts, and somebody is there to wait for.
+//!
+//! | When | Looks at | Finds |
+//! | --- | --- | --- |
+//! | each step | the flags | a last peer that left in good order, and a queue that was closed; both wake whoever sleeps |
+//! | a probe: before the first sleep, then by elapsed time | a live peer | a last peer that was killed |
+//!
+//! Once it is over there is one more look at the ring: what was sent before the last sender went is there by then. That step is
+//! a probe, because it may stand behind what a killed sender left unfinished.
+
+use crate::channel::Flavour;
+use crate::end::End;
+use multiprocess_core::atomics::AtomicU64;
+use multiprocess_core::peers::Side;
+use multiprocess_core::{Step, Wait};
+use multiprocess_shm::Patience;
+
+/// The patience of one call on a channel.
+pub(crate) struct Attention<'a> {
+    end: &'a End,
+    /// Of the caller.
+    side: Side,
+    patience: Patience,
+    is_over: bool,
+}
+
+impl<'a> Attention<'a> {
+    #[inline]
+    pub(crate) fn new(end: &'a End, side: Side, patience: Patience) -> Attention<'a> {
+        Attention { end, side, patience, is_over: false }
+    }
+
+    /// Whether there is nobody to wait for.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
+/// Whether there is nobody for a caller on `side` to wait for; a probe asks for proof.
+pub(crate) fn finds_nobody(end: &End, side: Side, is_probe: bool) -> bool {
+    let (channel, peers) = (end.channel(), end.channel().peers());
+    let is_said = match side {
+        Side::Senders => !peers.takes_messages(),
+        Side::Receivers => !peers.gives_messages(),
+    };
+    if is_said {
+        if side == Side::Senders || peers.is_gone(Side::Senders) {
+            return true;
+        }
+        if peers.is_closed() && peers.is_quiet(channel.table(), channel.segment()) {
+            return true;
+        }
+    }
+    is_probe && end.is_alone(side.other(), end.me())
+}
+
+impl Wait for Attention<'_> {
+    #[inline]
+    fn step(&mut self) -> Step {
+        if self.is_over {
+            return Step::TimedOut;
+        }
+        let step = self.patience.step();
+        if finds_nobody(self.end, self.side, step == Step::Probe) {
+            self.is_over = true;
+            return Step::Probe;
+        }
+        step
+    }
+
+    /// A task does not count as put while its sender sleeps, nor as taken while its receiver does.
+    fn sleep(&mut self, word: &AtomicU64, expected: u64) {
+        let channel = self.end.channel();
+        if channel.flavour() != Flavour::Joinable {
+            return self.patience.sleep(word, expected);
+        }
+        let (tasks, table, me) = (channel.tasks(), channel.table(), self.end.me());
+        match self.side {
+            Side::Senders => _ = tasks.less(channel.segment()),
+            Side::Receivers => tasks.give_back(table, me),
+        }
+        self.patience.sleep(word, expected);
+        match self.side {
+            Side::Senders => tasks.put(),
+            Side::Receivers => tasks.take(table, me),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a channel lies: one segment for its peers, its tasks and its ring.
+//!
+//! ```text
+//! segment header and slots | peers | tasks | a word of counts for each slot | ring
+//! ```
+//!
+//! What is fixed when a channel is made stands in the segment's header: each process copies and checks that once, when it gets
+//! an end of the channel, and never reads it from shared memory again. All else in the segment may be anything at any time.
+
+use multiprocess_core::layout::SLOTS;
+use multiprocess_core::peers::{Peer, Peers, SPREAD, Table};
+use multiprocess_core::ring::{Plan, Ring};
+use multiprocess_core::tasks::Tasks;
+use multiprocess_shm::{Segment, Shape};
+use multiprocess_sys::{Error, ErrorKind};
+use std::ptr::NonNull;
+
+/// What the header of such a segment says it is.
+const KIND: u32 = 48;
+
+/// What stands before the ring. Zeros are a channel that nobody has, as they are an empty ring.
+#[repr(C)]
+struct Head {
+    peers: Peers,
+    tasks: Tasks,
+    table: [Peer; SLOTS as usize],
+}
+
+/// Where the ring begins.
+const RING: usize = size_of::<Head>();
+const _: () = assert!(RING.is_multiple_of(128) && (SLOTS as usize).is_multiple_of(SPREAD));
+
+/// What can be done with a channel, beside sending and receiving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Nothing.
+    Plain = 0,
+    /// It can be closed.
+    Queue = 1,
+    /// It can be closed, and waited for until all its tasks are done.
+    Joinable = 2,
+}
+
+impl Flavour {
+    /// What users call it.
+    pub(crate) const fn noun(self) -> &'static str {
+        match self {
+            Flavour::Plain => "a channel",
+            Flavour::Queue => "a queue",
+            Flavour::Joinable => "a joinable queue",
+        }
+    }
+}
+
+/// The memory of a channel, as one process sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Channel {
+    segment: Segment,
+    plan: Plan,
+    flavour: Flavour,
+}
+
+impl Channel {
+    /// A new channel, which nobody has yet.
+    pub(crate) fn new(capacity: usize, flavour: Flavour) -> Result<Channel, Error> {
+        if capacity == 0 {
+            let why = "making a channel of capacity 0: a sender could not tell whether the receiver that it handed a message to \
+                       still lived; a capacity of 1, and an answer, can";
+            return Err(Error::new(ErrorKind::Other, why));
+        }
+        let plan = plan(capacity as u64)
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
+        let segment = Segment::anonymous(shape(plan, flavour), |_| ())?;
+        Ok(Channel { segment, plan, flavour })
+    }
+
+    /// The channel that a segment holds which came from another process.
+    pub(crate) fn arrived(segment: Segment) -> Result<Channel, Error> {
+        let found = segment.shape();
+        if found.kind != KIND {
+            return Err(Error::new(ErrorKind::WrongKind, "opening a channel that is something else"));
+        }
+        let flavour = match found.parameters[1] {
+            0 => Some(Flavour::Plain),
+            1 => Some(Flavour::Queue),
+            2 => Some(Flavour::Joinable),
+            _ => None,
+        };
+        let plan = plan(found.parameters[0]).zip(flavour).filter(|(plan, flavour)| shape(*plan, *flavour) == *found);
+        let (plan, flavour) =
+            plan.ok_or_else(|| Error::new(ErrorKind::Damaged, "opening a channel: its size is impossible"))?;
+        Ok(Channel { segment, plan, flavour })
+    }
+
+    #[inline]
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    #[inline]
+    pub(crate) fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// How many messages it holds.
+    pub(crate) fn capacity(&self) -> usize {
+        usize::try_from(self.plan.capacity()).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    pub(crate) fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> Ring<'_> {
+        ring(&self.segment, self.plan)
+    }
+
+    #[inline]
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.head().peers
+    }
+
+    #[inline]
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.head().tasks
+    }
+
+    #[inline]
+    pub(crate) fn table(&self) -> Table<'_> {
+        Table::new(&self.head().table)
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        let head: NonNull<Head> = self.segment.base().cast();
+        // SAFETY: the payload is longer and aligned to a page (`shape`, which was checked), mapped as long as the segment, and made of
+        // atomics, which are valid for any bytes and may be changed by others.
+        unsafe { head.as_ref() }
+    }
+
+    /// Has memory of the ring be there; what went wrong is left in `failure`.
+    pub(crate) fn reserve(&self, offset: u64, length: u64, failure: &mut Option<Error>) -> bool {
+        match self.segment.reserve(RING as u64 + offset, length) {
+            Ok(()) => true,
+            Err(error) => {
+                *failure = Some(error);
+                false
+            }
+        }
+    }
+}
+
+fn plan(capacity: u64) -> Option<Plan> {
+    Plan::new(capacity).filter(|plan| plan.length().checked_add(RING as u64).is_some())
+}
+
+/// The segment of such a channel.
+fn shape(plan: Plan, flavour: Flavour) -> Shape {
+    let (length, reserved) = (RING as u64 + plan.length(), RING as u64 + plan.reserved());
+    Shape { kind: KIND, length, reserved, parameters: [plan.capacity(), flavour as u64, 0, 0] }
+}
+
+#[inline]
+fn ring(segment: &Segment, plan: Plan) -> Ring<'_> {
+    // SAFETY: the payload is longer than what stands before the ring.
+    let base = unsafe { segment.base().byte_add(RING) };
+    // SAFETY: aligned, since the payload is aligned to a page and the offset to 128; as long as the plan says (`shape`, which was
+    // checked); mapped as long as the segment is borrowed.
+    unsafe { Ring::at(base, plan) }
+}

@@ -1,0 +1,220 @@
+//! A message as bytes, and back: small ones without allocating, `Vec<u8>` without copying it more than once.
+//!
+//! A `Vec<u8>` is its length as a varint and its bytes, in the ring as in any parcel; here the two are handed to the ring as two
+//! parts, and the bytes are copied out of it straight into the vector that the receiver gets.
+
+use crate::end::{End, Unreceived, Unsent};
+use multiprocess_core::ring::Incoming;
+use multiprocess_parcel::{pack_data_into, unpack_data};
+use multiprocess_shm::Patience;
+use multiprocess_sys::{Error, ErrorKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::{TypeId, type_name};
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+
+/// Messages up to this many bytes are read from the stack.
+const SMALL: usize = 64;
+/// The longest varint of 64 bits.
+const PREFIX_MAX: usize = 10;
+/// A thread keeps no more room than this for its next message.
+const ROOM_MAX: usize = 1 << 20;
+
+thread_local! {
+    /// Room for one message of this thread.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The room of this thread; none if a value that is being encoded sends another one, or at the thread's end.
+#[inline]
+fn take_room() -> Vec<u8> {
+    ROOM.try_with(Cell::take).unwrap_or_default()
+}
+
+#[inline]
+fn keep_room(room: Vec<u8>) {
+    if room.capacity() <= ROOM_MAX {
+        // At the thread's end nothing is kept.
+        let _ = ROOM.try_with(|place| place.set(room));
+    }
+}
+
+/// Whether `T` is `Vec<u8>`.
+#[inline]
+fn is_bytes<T>() -> bool {
+    typeid::of::<T>() == TypeId::of::<Vec<u8>>()
+}
+
+#[inline]
+fn as_bytes<T>(value: &T) -> Option<&[u8]> {
+    let value: *const T = value;
+    // SAFETY: if so, the two are one type, which has no lifetime in it; the reference is as long-lived as the one that came.
+    is_bytes::<T>().then(|| unsafe { &*value.cast::<Vec<u8>>() }).map(Vec::as_slice)
+}
+
+/// The value that `bytes` are, if `T` is `Vec<u8>`.
+#[inline]
+fn of_bytes<T>(bytes: Vec<u8>) -> T {
+    assert!(is_bytes::<T>(), "a value that is a vector of bytes");
+    let bytes = ManuallyDrop::new(bytes);
+    // SAFETY: the two are one type; what was copied is not dropped.
+    unsafe { std::mem::transmute_copy::<ManuallyDrop<Vec<u8>>, T>(&bytes) }
+}
+
+/// Sends `value`, which is encoded before anybody waits.
+#[inline]
+pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: Patience) -> Result<(), Unsent> {
+    if let Some(bytes) = as_bytes(value) {
+        let (prefix, length) = prefix(bytes.len() as u64);
+        return end.send(&[&prefix[..length], bytes], patience);
+    }
+    let mut room = take_room();
+    let sent = match pack_data_into(value, "a queue", &mut room) {
+        Ok(()) => end.send(&[&room], patience),
+        Err(error) => Err(Unsent::Failed(error)),
+    };
+    keep_room(room);
+    sent
+}
+
+/// Receives a value. One that cannot be read is lost.
+#[inline]
+pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: Patience) -> Result<T, Unreceived> {
+    let received = if is_bytes::<T>() {
+        end.receive(patience, read_bytes)?.map(of_bytes)
+    } else {
+        let (mut small, mut room) = ([0; SMALL], Vec::new());
+        let length = end.receive(patience, |incoming| match small.get_mut(..incoming.len()) {
+            Some(_) if incoming.is_damaged() => Err(damaged()),
+            Some(small) => Ok(copied(incoming, small)),
+            None => read_large(incoming, &mut room),
+        })?;
+        let read = length.and_then(|length| unpack_data(small.get(..length).unwrap_or(&room[..])));
+        if room.capacity() > 0 {
+            keep_room(room);
+        }
+        read
+    };
+    received.map_err(|error| {
+        end.message_lost();
+        let text = format!("receiving from {} of `{}`", end.channel().flavour().noun(), type_name::<T>());
+        Unreceived::Failed(Error::new(error.kind(), text).with_source(error))
+    })
+}
+
+/// Copies a whole message; its length.
+#[inline]
+fn copied(incoming: &Incoming<'_>, into: &mut [u8]) -> usize {
+    incoming.copy_to(0, into);
+    into.len()
+}
+
+/// Copies a message into the room of this thread.
+fn read_large(incoming: &Incoming<'_>, room: &mut Vec<u8>) -> Result<usize, Error> {
+    *room = take_room();
+    resize(room, incoming.len())?;
+    Ok(copied(incoming, room))
+}
+
+/// Copies a `Vec<u8>` out of its message.
+fn read_bytes(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
+    if incoming.is_damaged() {
+        return Err(damaged());
+    }
+    let mut start = [0; PREFIX_MAX];
+    let start = &mut start[..incoming.len().min(PREFIX_MAX)];
+    incoming.copy_to(0, start);
+    let (length, prefix) = parse_prefix(start).ok_or_else(malformed)?;
+    if u64::try_from(incoming.len() - prefix).ok() != Some(length) {
+        return Err(malformed());
+    }
+    let mut bytes = Vec::new();
+    resize(&mut bytes, incoming.len() - prefix)?;
+    incoming.copy_to(prefix, &mut bytes);
+    Ok(bytes)
+}
+
+#[cold]
+fn malformed() -> Error {
+    Error::new(ErrorKind::Decode, "its bytes are no `Vec<u8>`")
+}
+
+#[cold]
+fn damaged() -> Error {
+    Error::new(ErrorKind::Damaged, "the memory of the channel was overwritten")
+}
+
+/// Gives `bytes` that length; what they hold is to be written over.
+fn resize(bytes: &mut Vec<u8>, length: usize) -> Result<(), Error> {
+    if let Some(more) = length.checked_sub(bytes.len()) {
+        bytes
+            .try_reserve_exact(more)
+            .map_err(|e| Error::new(ErrorKind::Os, "making room for a message").with_source(e))?;
+    }
+    bytes.resize(length, 0);
+    Ok(())
+}
+
+/// A number as postcard writes it, and how many bytes that takes.
+#[inline]
+fn prefix(number: u64) -> ([u8; PREFIX_MAX], usize) {
+    let (mut bytes, mut left, mut length) = ([0; PREFIX_MAX], number, 1);
+    while left >= 0x80 {
+        bytes[length - 1] = left as u8 | 0x80;
+        left >>= 7;
+        length += 1;
+    }
+    bytes[length - 1] = left as u8;
+    (bytes, length)
+}
+
+/// The number at the beginning of `bytes`, and how many bytes it takes.
+fn parse_prefix(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut number = 0u64;
+    for (place, byte) in bytes.iter().enumerate().take(PREFIX_MAX) {
+        let bits = u64::from(byte & 0x7f);
+        if place == PREFIX_MAX - 1 && bits > 1 {
+            return None;
+        }
+        number |= bits << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((number, place + 1));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multiprocess_parcel::pack_data;
+
+    #[test]
+    fn bytes_are_encoded_as_any_parcel_does() {
+        for length in [0usize, 1, 127, 128, 300, 70000] {
+            let bytes = vec![7u8; length];
+            let (prefix, count) = prefix(length as u64);
+            let whole = [&prefix[..count], &bytes].concat();
+            assert_eq!(whole, pack_data(&bytes, "a queue").unwrap());
+            assert_eq!(parse_prefix(&whole[..whole.len().min(PREFIX_MAX)]), Some((length as u64, count)));
+        }
+        for number in [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 35] {
+            let (prefix, count) = prefix(number);
+            assert_eq!(&prefix[..count], pack_data(&number, "a queue").unwrap());
+            assert_eq!(parse_prefix(&prefix[..count]), Some((number, count)));
+        }
+        assert_eq!(parse_prefix(&[0xff; 10]), None);
+        assert_eq!(parse_prefix(&[0x80; 3]), None);
+        assert_eq!(parse_prefix(&[]), None);
+    }
+
+    #[test]
+    fn bytes_are_recognised_and_nothing_else_is() {
+        assert!(is_bytes::<Vec<u8>>());
+        assert!(!is_bytes::<Vec<i8>>() && !is_bytes::<Box<[u8]>>() && !is_bytes::<&[u8]>() && !is_bytes::<[u8; 24]>());
+        assert_eq!(as_bytes(&vec![1u8, 2]), Some(&[1u8, 2][..]));
+        assert_eq!(as_bytes(&"text"), None);
+        assert_eq!(of_bytes::<Vec<u8>>(vec![3]), [3]);
+    }
+}

@@ -1,0 +1,303 @@
+//! One handle of a channel: counted among its peers as long as it lives, in whichever process it is used.
+//!
+//! | `counted_as` | The process in the segment | Meaning |
+//! | --- | --- | --- |
+//! | w | w | counted |
+//! | w | another, or none yet | a copy of the process that the program forked, before its first use of the handle |
+//!
+//! A copy counts its handles when it first uses them, and takes nothing off anybody's count when it drops them unused.
+
+use crate::attention::Attention;
+use crate::channel::{Channel, Flavour};
+use multiprocess_core::peers::{Found, Side};
+use multiprocess_core::ring::{Incoming, Refused};
+use multiprocess_core::{Environment, Owner, Word};
+use multiprocess_shm::Patience;
+use multiprocess_sys::{Error, ErrorKind, clock};
+use serde::{Deserializer, Serializer};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How long a sender that finds room sends on without asking whether a receiver is left.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Which sides of the channel a handle is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sides {
+    Sender = 1,
+    Receiver = 2,
+    Both = 3,
+}
+
+impl Sides {
+    fn each(self) -> impl Iterator<Item = Side> {
+        let sends = (self != Sides::Receiver).then_some(Side::Senders);
+        let receives = (self != Sides::Sender).then_some(Side::Receivers);
+        sends.into_iter().chain(receives)
+    }
+}
+
+/// Why nothing was sent.
+pub(crate) enum Unsent {
+    /// No room, and no more patience.
+    Full,
+    /// Nobody is there to receive it, or the queue was closed.
+    Disconnected,
+    /// It cannot be sent.
+    Failed(Error),
+}
+
+/// Why nothing was received.
+pub(crate) enum Unreceived {
+    /// No message, and no more patience.
+    Empty,
+    /// No message, and none will come.
+    Disconnected,
+    /// A message came that cannot be read.
+    Failed(Error),
+}
+
+/// A handle that is counted.
+#[derive(Debug)]
+pub(crate) struct End {
+    channel: Channel,
+    sides: Sides,
+    /// Who this process is in the segment; zero in a copy that has not taken part yet.
+    me_word: &'static AtomicU64,
+    /// Under which of its values this handle was counted.
+    counted_as: AtomicU64,
+    /// A peer on the other side that was alive when somebody looked last, as a [`Word`].
+    likely: AtomicU64,
+    /// When a sender looks again whether anybody receives, in milliseconds.
+    next_look: AtomicU64,
+}
+
+impl End {
+    /// One more handle of the channel.
+    pub(crate) fn new(channel: Channel, sides: Sides) -> End {
+        let me_word = channel.segment().me_word();
+        let zero = || AtomicU64::new(0);
+        let end = End { channel, sides, me_word, counted_as: zero(), likely: zero(), next_look: zero() };
+        end.me();
+        end
+    }
+
+    /// Another handle of the same channel, in this process.
+    pub(crate) fn split(&self, sides: Sides) -> End {
+        self.me();
+        End::new(self.channel.clone(), sides)
+    }
+
+    #[inline]
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// This process, among whose handles this one is counted.
+    #[inline]
+    pub(crate) fn me(&self) -> Owner {
+        let word = self.me_word.load(Acquire);
+        if word != 0 && word == self.counted_as.load(Relaxed) { Word(word).owner() } else { self.me_anew() }
+    }
+
+    #[cold]
+    fn me_anew(&self) -> Owner {
+        let me = self.channel.segment().me();
+        let word = Word::held_by(me).0;
+        // One of several threads counts it.
+        if self.counted_as.swap(word, Relaxed) != word {
+            for side in self.sides.each() {
+                self.channel.peers().join(self.channel.table(), side, me);
+            }
+        }
+        me
+    }
+
+    /// Sends the bytes of `parts` as one message.
+    #[inline]
+    pub(crate) fn send(&self, parts: &[&[u8]], patience: Patience) -> Result<(), Unsent> {
+        let (me, peers, table) = (self.me(), self.channel.peers(), self.channel.table());
+        if !peers.takes_messages() || (self.is_time_to_look() && self.is_alone(Side::Receivers, me)) {
+            return Err(Unsent::Disconnected);
+        }
+        if self.channel.flavour() == Flavour::Plain {
+            return self.put(parts, patience);
+        }
+        if !peers.begin_sending(table, me) {
+            // Who saw the mark may sleep until it is gone.
+            self.wake_all();
+            return Err(Unsent::Disconnected);
+        }
+        let is_task = self.channel.flavour() == Flavour::Joinable;
+        if is_task {
+            self.channel.tasks().put();
+        }
+        let sent = self.put(parts, patience);
+        if is_task && sent.is_err() {
+            self.channel.tasks().less(self.channel.segment());
+        }
+        peers.end_sending(table, me);
+        if sent.is_err() && peers.is_closed() {
+            self.wake_all();
+        }
+        sent
+    }
+
+    #[inline]
+    fn put(&self, parts: &[&[u8]], patience: Patience) -> Result<(), Unsent> {
+        let (channel, mut failure) = (&self.channel, None);
+        let mut attention = Attention::new(self, Side::Senders, patience);
+        let grow = |offset, length| channel.reserve(offset, length, &mut failure);
+        match channel.ring().send(parts, channel.segment(), &mut attention, grow) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err(unsent(refused, attention.is_over(), failure, || {
+                let length: usize = parts.iter().map(|part| part.len()).sum();
+                (length, channel.plan().message_max())
+            })),
+        }
+    }
+
+    /// Hands the next message to `read`, which should do nothing but copy it.
+    #[inline]
+    pub(crate) fn receive<R>(
+        &self,
+        patience: Patience,
+        read: impl FnOnce(&Incoming<'_>) -> R,
+    ) -> Result<R, Unreceived> {
+        let (me, channel) = (self.me(), &self.channel);
+        let is_task = channel.flavour() == Flavour::Joinable;
+        if is_task {
+            channel.tasks().take(channel.table(), me);
+        }
+        let mut attention = Attention::new(self, Side::Receivers, patience);
+        let received = channel.ring().receive(channel.segment(), &mut attention, read);
+        if is_task && received.is_none() {
+            channel.tasks().give_back(channel.table(), me);
+        }
+        received.ok_or_else(|| if attention.is_over() { Unreceived::Disconnected } else { Unreceived::Empty })
+    }
+
+    /// One of the tasks that this process took is done. `false`: there is none.
+    pub(crate) fn task_done(&self) -> bool {
+        let (me, channel) = (self.me(), &self.channel);
+        channel.tasks().done(channel.table(), me, channel.segment())
+    }
+
+    /// A message that was taken is nothing anybody could work on: if it was a task, it is done.
+    #[cold]
+    pub(crate) fn message_lost(&self) {
+        if self.channel.flavour() == Flavour::Joinable {
+            self.task_done();
+        }
+    }
+
+    /// Whether nobody is on `side`, by asking for the life of one who should be.
+    pub(crate) fn is_alone(&self, side: Side, me: Owner) -> bool {
+        let (peers, table) = (self.channel.peers(), self.channel.table());
+        if peers.has(table, side, me) {
+            return false;
+        }
+        let likely = Word(self.likely.load(Relaxed)).owner();
+        match peers.look(table, side, likely, self.channel.segment()) {
+            Found::Somebody(somebody) => {
+                self.likely.store(Word::held_by(somebody).0, Relaxed);
+                false
+            }
+            Found::Unsure => false,
+            Found::Nobody => {
+                self.wake_all();
+                true
+            }
+        }
+    }
+
+    /// Whether a sender that has found room should ask who is there.
+    #[inline]
+    fn is_time_to_look(&self) -> bool {
+        let now = clock::coarse();
+        let now = now.as_secs().wrapping_mul(1000) + u64::from(now.subsec_millis());
+        if now < self.next_look.load(Relaxed) {
+            return false;
+        }
+        self.next_look.store(now + LOOK_PAUSE.as_millis() as u64, Relaxed);
+        true
+    }
+
+    /// Nothing goes in any more.
+    pub(crate) fn close(&self) {
+        self.me();
+        if self.channel.peers().close() {
+            self.wake_all();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.channel.ring().wake_all(self.channel.segment());
+    }
+
+    /// What a handle called `name` shows of itself.
+    pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let (ring, capacity) = (self.channel.ring(), self.channel.capacity());
+        let mut debug = f.debug_struct(name);
+        debug.field("len", &ring.len()).field("capacity", &capacity);
+        if self.channel.peers().is_closed() {
+            debug.field("closed", &true);
+        }
+        if self.channel.flavour() == Flavour::Joinable {
+            debug.field("unfinished", &self.channel.tasks().unfinished());
+        }
+        debug.finish_non_exhaustive()
+    }
+
+    /// Writes the handle into a message, where it counts until it is read.
+    pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.me();
+        let (peers, table) = (self.channel.peers(), self.channel.table());
+        let enter = |flight| self.sides.each().for_each(|side| peers.join(table, side, flight));
+        self.channel.segment().serialize_in_flight(self.sides as u32, enter, serializer)
+    }
+
+    /// Reads a handle out of a message.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, sides: Sides) -> Result<End, D::Error> {
+        multiprocess_shm::Segment::deserialize_in_flight(deserializer, |segment| {
+            Channel::arrived(segment).map(|channel| End::new(channel, sides))
+        })
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let word = self.me_word.load(Acquire);
+        if word == 0 || word != self.counted_as.load(Relaxed) {
+            return;
+        }
+        let (me, channel) = (Word(word).owner(), &self.channel);
+        let mut is_last = false;
+        for side in self.sides.each() {
+            is_last |= channel.peers().leave(channel.table(), side, me, channel.segment());
+        }
+        if is_last {
+            self.wake_all();
+        }
+    }
+}
+
+#[cold]
+fn unsent(refused: Refused, is_over: bool, failure: Option<Error>, sizes: impl FnOnce() -> (usize, u64)) -> Unsent {
+    match refused {
+        Refused::Full if is_over => Unsent::Disconnected,
+        Refused::Full => Unsent::Full,
+        Refused::TooLarge => {
+            let (length, most) = sizes();
+            let text = format!("sending a message of {length} bytes, where a channel takes {most}");
+            Unsent::Failed(Error::new(ErrorKind::TooLarge, text))
+        }
+        Refused::NoMemory => {
+            let error = Error::new(ErrorKind::Os, "sending a message: there is no memory to put it into");
+            Unsent::Failed(
+                failure.map_or_else(|| error, |cause| Error::new(cause.kind(), "sending a message").with_source(cause)),
+            )
+        }
+    }
+}

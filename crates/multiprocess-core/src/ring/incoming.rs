@@ -1,0 +1,89 @@
+//! A message in the hands of its receiver.
+
+use super::Ring;
+use super::plan::INLINE_WORDS;
+use super::pool::Chain;
+use core::cell::Cell;
+
+/// A message that was taken, while its receiver reads it.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    ring: Ring<'a>,
+    length: u64,
+    damaged: bool,
+    words: [u64; INLINE_WORDS],
+    /// Where it lies if it is not in `words`.
+    chain: Chain,
+    /// A place in the chain: how many blocks are before this one.
+    place: Cell<(u64, u64)>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn new(
+        ring: Ring<'a>,
+        length: u64,
+        damaged: bool,
+        words: [u64; INLINE_WORDS],
+        chain: Chain,
+    ) -> Incoming<'a> {
+        Incoming { ring, length, damaged, words, chain, place: Cell::new((0, chain.first)) }
+    }
+
+    pub(super) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// The bytes of the message.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "an empty message is a message")]
+    pub fn len(&self) -> usize {
+        self.length as usize
+    }
+
+    /// Whether what describes it in the ring was overwritten by a process that does not keep to the protocol. Then its length
+    /// is 0.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Copies the bytes from `offset` on into `into`. Cheapest from the beginning to the end.
+    ///
+    /// # Panics
+    ///
+    /// If the message does not have so many bytes.
+    #[inline]
+    pub fn copy_to(&self, offset: usize, into: &mut [u8]) {
+        let end = offset.checked_add(into.len());
+        assert!(end.is_some_and(|end| end <= self.len()), "a message is read only as far as it goes");
+        if self.chain.count > 0 {
+            return self.copy_blocks(offset as u64, into);
+        }
+        for (to, at) in into.iter_mut().zip(offset..) {
+            *to = self.words[at / 8].to_ne_bytes()[at % 8];
+        }
+    }
+
+    fn copy_blocks(&self, offset: u64, mut into: &mut [u8]) {
+        let pool = self.ring.pool(self.chain.class);
+        let (mut before, mut block) = self.place.get();
+        let (mut skip, mut within) = (offset / pool.size(), offset % pool.size());
+        if skip < before {
+            (before, block) = (0, self.chain.first);
+        }
+        skip -= before;
+        while !into.is_empty() {
+            if skip == 0 {
+                let (now, later) = into.split_at_mut(into.len().min((pool.size() - within) as usize));
+                self.ring.memory.copy_out(pool.offset(block) + within, now);
+                (into, within) = (later, 0);
+                if into.is_empty() {
+                    break;
+                }
+            }
+            skip = skip.saturating_sub(1);
+            // The links were right when the message was taken. If somebody has changed them, the bytes are any.
+            (before, block) = (before + 1, pool.next(block).unwrap_or(self.chain.first));
+        }
+        self.place.set((before, block));
+    }
+}

@@ -1,0 +1,294 @@
+//! The memory for messages that are too long for a cell: blocks of one size, each with a word that names its holder.
+//!
+//! | Word | Meaning | Leaves it by |
+//! | --- | --- | --- |
+//! | zero | free | `gather`: to held |
+//! | a living owner | a message is written to it, or read from it | `queue`, to queued; `give_back`, to free |
+//! | nobody, bit 16, a position | part of the message at that position | its receiver, to held |
+//! | a dead owner | as held | `reap`, to free |
+//! | a position whose message is gone | left by one that died before the message was there, or before it was read | `reap`, to free |
+//!
+//! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block, or that
+//! holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an index that is
+//! not there is found by the hand, which goes round all blocks, a few at each search that the stack does not satisfy.
+
+use super::cell;
+use super::memory::Memory;
+use super::plan::{Class, ENTRY, PAGE};
+use super::position::{CELLS, Position};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, order};
+use crate::owner::{Owner, Word};
+use crate::wait::Environment;
+
+/// Bit 16 of a word without an owner: queued. The cell stands in bits 18 to 41, the lap's lowest bits above it.
+const QUEUED: u64 = 1 << 16;
+const INDEX_SHIFT: u32 = 18;
+const LAP_SHIFT: u32 = 42;
+const LAP_BITS: u32 = 64 - LAP_SHIFT;
+/// How many hints of the stack a search tries.
+const HINTS: u32 = 8;
+/// How many blocks the hand passes in a search before new ones are used.
+const STEPS: u64 = 16;
+/// How much memory is asked for at once at the least.
+const GROWTH: u64 = 64 << 10;
+
+/// Blocks that belong together, linked from the first on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) class: usize,
+    pub(super) first: u64,
+    pub(super) count: u64,
+}
+
+impl Chain {
+    /// No blocks.
+    pub(super) const fn none(class: usize) -> Chain {
+        Chain { class, first: 0, count: 0 }
+    }
+}
+
+/// Why there are not enough blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shortage {
+    /// Others have them.
+    Taken,
+    /// There is no memory for so many.
+    NoMemory,
+}
+
+/// All blocks of one size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pool<'a> {
+    memory: Memory<'a>,
+    class: Class,
+}
+
+/// The word of a block in the message at `at`.
+const fn queued(at: Position) -> u64 {
+    QUEUED | at.index() << INDEX_SHIFT | at.lap() << LAP_SHIFT
+}
+
+impl<'a> Pool<'a> {
+    pub(super) fn new(memory: Memory<'a>, class: Class) -> Pool<'a> {
+        Pool { memory, class }
+    }
+
+    /// Where the bytes of `block` lie.
+    pub(super) fn offset(&self, block: u64) -> u64 {
+        self.class.blocks + block * self.class.size
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.class.size
+    }
+
+    /// The block that follows `block`; none if what is written there is not one.
+    pub(super) fn next(&self, block: u64) -> Option<u64> {
+        self.checked(self.memory.load(self.entry(block) + 8))
+    }
+
+    /// The block of that number, if there is memory behind it.
+    pub(super) fn checked(&self, block: u64) -> Option<u64> {
+        (block < self.present()).then_some(block)
+    }
+
+    /// Puts a block that this process holds before `next`.
+    pub(super) fn link(&self, block: u64, next: u64) {
+        self.memory.store(self.entry(block) + 8, next);
+    }
+
+    /// Calls `f` with each of `count` blocks from `first` on; false if the links end before.
+    pub(super) fn each(&self, first: u64, count: u64, mut f: impl FnMut(u64) -> bool) -> bool {
+        let mut block = self.checked(first);
+        for left in (0..count).rev() {
+            let Some(this) = block else { return false };
+            // Before `f`, after which it may be somebody else's.
+            block = if left > 0 { self.next(this) } else { None };
+            if !f(this) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Makes blocks that this process holds part of the message at `at`, whose cell it holds too.
+    pub(super) fn queue(&self, first: u64, count: u64, at: Position) {
+        self.each(first, count, |block| {
+            // Release: who reaps and sees this sees the message's cell as it was then, or later.
+            self.holder(block).store(queued(at), order!("ring.queue", Release));
+            true
+        });
+    }
+
+    /// Holds the blocks of the message at `at`, whose cell this process holds. How many of them are what they should be.
+    pub(super) fn take_over(&self, first: u64, count: u64, at: Position, me: Owner) -> u64 {
+        let mut held = 0;
+        self.each(first, count, |block| {
+            let holder = self.holder(block);
+            let right = holder.load(Relaxed) == queued(at);
+            if right {
+                // Release: see `ring.gather`.
+                holder.store(Word::held_by(me).0, order!("ring.hand", Release));
+                held += 1;
+            }
+            right
+        });
+        held
+    }
+
+    /// Frees blocks that this process holds.
+    pub(super) fn give_back(&self, first: u64, count: u64, me: Owner) {
+        let mut top = self.top();
+        self.each(first, count, |block| {
+            let holder = self.holder(block);
+            let right = holder.load(Relaxed) == Word::held_by(me).0;
+            if right {
+                // Release: pairs with `ring.gather`; what was read from the block was read before.
+                holder.store(0, order!("ring.give_back", Release));
+                self.push(&mut top, block);
+            }
+            right
+        });
+        self.word(0).store(top, Relaxed);
+    }
+
+    /// Frees what dead processes hold, and what belongs to messages that are gone; whether there was any. `cell` tells the word
+    /// of the cell at an index.
+    pub(super) fn reap(&self, world: &impl Environment, cell: impl Fn(u64) -> Option<&'a AtomicU64>) -> bool {
+        let me = world.me();
+        let (mut living, mut found) = (Owner::NOBODY, false);
+        for block in 0..self.present() {
+            let holder = self.holder(block);
+            // Acquire: pairs with `ring.gather` and `ring.hand`, so that the holder's slot is seen as it was then; and with
+            // `ring.queue`.
+            let seen = holder.load(order!("ring.reap", Acquire));
+            let owner = Word(seen).owner();
+            let kept = if !owner.is_nobody() {
+                owner == me || owner == living || world.is_alive(owner)
+            } else if seen & QUEUED != 0 {
+                let (index, lap) = (seen >> INDEX_SHIFT & (CELLS - 1), seen >> LAP_SHIFT);
+                // Acquire: pairs with whoever has ended the message; what was read from the block was read before.
+                let is_there =
+                    |cell: &AtomicU64| cell::may_hold(cell.load(order!("ring.gone", Acquire)), lap, LAP_BITS);
+                cell(index).is_some_and(is_there)
+            } else {
+                seen == 0
+            };
+            if kept {
+                living = if owner.is_nobody() { living } else { owner };
+                continue;
+            }
+            // Release: pairs with `ring.gather`; what the dead one did is seen by the next holder, as by this process.
+            if holder.compare_exchange(seen, 0, order!("ring.reaped", Release), Relaxed).is_ok() {
+                let mut top = self.top();
+                self.push(&mut top, block);
+                self.word(0).store(top, Relaxed);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Holds a free block; so many more are wanted, this one included.
+    pub(super) fn find(&self, me: Owner, more: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<u64, Shortage> {
+        for _ in 0..HINTS {
+            let top = self.top();
+            if top == 0 {
+                break;
+            }
+            self.word(0).store(top - 1, Relaxed);
+            let hint = self.memory.word(self.entry(top - 1) + 16).load(Relaxed);
+            if let Some(block) = self.checked(hint).filter(|block| self.hold(*block, me)) {
+                return Ok(block);
+            }
+        }
+        if let Some(block) = self.sweep(STEPS, me) {
+            return Ok(block);
+        }
+        loop {
+            let used = self.word(8).load(Relaxed).min(self.class.count);
+            if used == self.class.count {
+                break;
+            }
+            if used >= self.present() && !self.extend(used, more, grow) {
+                let enough = self.present() >= more;
+                return self.sweep(u64::MAX, me).ok_or(if enough { Shortage::Taken } else { Shortage::NoMemory });
+            }
+            self.word(8).store(used + 1, Relaxed);
+            if self.hold(used, me) {
+                return Ok(used);
+            }
+        }
+        self.sweep(u64::MAX, me).ok_or(Shortage::Taken)
+    }
+
+    /// Looks at up to `steps` blocks from where the hand is.
+    fn sweep(&self, steps: u64, me: Owner) -> Option<u64> {
+        let present = self.present();
+        let mut hand = self.word(24).load(Relaxed);
+        for _ in 0..steps.min(present) {
+            hand = if hand < present { hand } else { 0 };
+            hand += 1;
+            if self.hold(hand - 1, me) {
+                self.word(24).store(hand, Relaxed);
+                return Some(hand - 1);
+            }
+        }
+        self.word(24).store(hand, Relaxed);
+        None
+    }
+
+    /// Holds `block` if it is free.
+    fn hold(&self, block: u64, me: Owner) -> bool {
+        let holder = self.holder(block);
+        // Acquire: pairs with whatever makes a block free. Release: who finds this process dead sees its slot as it is now.
+        holder.load(Relaxed) == 0
+            && holder.compare_exchange(0, Word::held_by(me).0, order!("ring.gather", AcqRel), Relaxed).is_ok()
+    }
+
+    /// Lets more than `used` blocks be used; whether there is memory behind them.
+    #[cold]
+    fn extend(&self, used: u64, more: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> bool {
+        let Class { table, size, count, .. } = self.class;
+        let step = (GROWTH / size).max(1).max(more.min(used / 4));
+        let end = (used + step).min(count);
+        // Whole pages, from the beginning of the first, because the last of those before may have been lost.
+        let mut ask = |from: u64, to: u64| {
+            let from = from / PAGE * PAGE;
+            grow(from, to.next_multiple_of(PAGE) - from)
+        };
+        if !ask(table + used * ENTRY, table + end * ENTRY) || !ask(self.offset(used), self.offset(end)) {
+            return false;
+        }
+        self.word(16).fetch_max(end, Relaxed);
+        true
+    }
+
+    fn push(&self, top: &mut u64, block: u64) {
+        if *top < self.present() {
+            self.memory.word(self.entry(*top) + 16).store(block, Relaxed);
+            *top += 1;
+        }
+    }
+
+    fn top(&self) -> u64 {
+        self.word(0).load(Relaxed).min(self.present())
+    }
+
+    /// How many blocks have memory behind them.
+    fn present(&self) -> u64 {
+        self.word(16).load(Relaxed).min(self.class.count)
+    }
+
+    fn word(&self, at: u64) -> &'a AtomicU64 {
+        self.memory.word(self.class.words + at)
+    }
+
+    fn entry(&self, block: u64) -> u64 {
+        self.class.table + block * ENTRY
+    }
+
+    fn holder(&self, block: u64) -> &'a AtomicU64 {
+        self.memory.word(self.entry(block))
+    }
+}

@@ -1,0 +1,340 @@
+//! Putting a message into the ring.
+
+use super::cell::{self, Seen};
+use super::plan::{self, INLINE, INLINE_WORDS, PAGE};
+use super::pool::{Chain, Shortage};
+use super::position::Position;
+use super::{PASSED, Plan, Ring};
+use crate::atomics::{Ordering::Relaxed, fence, light_fence, order};
+use crate::owner::Owner;
+use crate::wait::{Environment, Step, Wait};
+
+/// By how many bytes of cells memory grows.
+const GROWTH: u64 = 64 << 10;
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There was no room for it while there was patience.
+    Full,
+    /// It is longer than a message can be.
+    TooLarge,
+    /// There is no memory for it.
+    NoMemory,
+}
+
+/// Why no cell was claimed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    Full,
+    /// There is no memory behind this one yet.
+    Absent(Position),
+}
+
+/// What is written into a cell: the length, and the message or its first block.
+struct Content {
+    length: u64,
+    words: [u64; INLINE_WORDS],
+    used: usize,
+}
+
+/// Blocks that are given back unless they are queued.
+pub(super) struct Held<'r, E: Environment> {
+    ring: Ring<'r>,
+    world: &'r E,
+    pub(super) chain: Chain,
+}
+
+impl<E: Environment> Held<'_, E> {
+    /// Holds blocks until there are `count`.
+    fn gather(&mut self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Shortage> {
+        let pool = self.ring.pool(self.chain.class);
+        while self.chain.count < count {
+            let block = pool.find(self.world.me(), count - self.chain.count, grow)?;
+            pool.link(block, self.chain.first);
+            self.chain.first = block;
+            self.chain.count += 1;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Environment> Drop for Held<'_, E> {
+    fn drop(&mut self) {
+        self.ring.give_back(self.chain, self.world);
+    }
+}
+
+impl<'a> Ring<'a> {
+    /// Sends the concatenation of `parts` as one message, when there is room while `wait` has patience. `grow` is asked for
+    /// memory, by offset and length, before it is used first; it may be asked for the same memory again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refused`]: then nothing was sent.
+    ///
+    /// # Crash
+    ///
+    /// The message is there, or it is not and takes up no room.
+    #[inline]
+    pub fn send(
+        &self,
+        parts: &[&[u8]],
+        world: &impl Environment,
+        wait: &mut impl Wait,
+        mut grow: impl FnMut(u64, u64) -> bool,
+    ) -> Result<(), Refused> {
+        let length = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.len() as u64));
+        if length > INLINE {
+            return self.send_large(parts, length, world, wait, &mut grow);
+        }
+        let content = Content { length, words: gathered(parts), used: length.div_ceil(8) as usize };
+        self.enqueue(&content, None, world, wait, &mut grow)
+    }
+
+    #[cold]
+    fn send_large(
+        &self,
+        parts: &[&[u8]],
+        length: u64,
+        world: &impl Environment,
+        wait: &mut impl Wait,
+        grow: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(), Refused> {
+        if length > Plan::MESSAGE_MAX {
+            return Err(Refused::TooLarge);
+        }
+        // Who has to wait copies nothing before.
+        let slept = self.await_room(world, wait)?;
+        let sent = self.hold(length, world, wait, grow).and_then(|held| {
+            self.fill(held.chain, parts);
+            let mut words = [0; INLINE_WORDS];
+            words[0] = held.chain.first;
+            let content = Content { length, words, used: 1 };
+            self.enqueue(&content, Some(held.chain), world, wait, grow)?;
+            core::mem::forget(held);
+            Ok(())
+        });
+        if slept {
+            self.pass_on(world);
+        }
+        sent
+    }
+
+    #[inline]
+    fn enqueue(
+        &self,
+        content: &Content,
+        chain: Option<Chain>,
+        world: &impl Environment,
+        wait: &mut impl Wait,
+        grow: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(), Refused> {
+        let me = world.me();
+        let (at, slept) = match self.claim(me, true) {
+            Ok(at) => (at, false),
+            Err(blocked) => self.claim_slowly(blocked, me, world, wait, grow)?,
+        };
+        let offset = self.plan.cell(at.index());
+        self.memory.store(offset + 8, content.length);
+        for (place, word) in (0..).zip(&content.words[..content.used]) {
+            self.memory.store(offset + 16 + 8 * place, *word);
+        }
+        if let Some(chain) = chain {
+            self.pool(chain.class).queue(chain.first, chain.count, at);
+        }
+        // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
+        self.cell(at).store(cell::full(at), order!("ring.publish", Release));
+        self.pass(plan::TAIL, at);
+        // Pairs with `ring.await_item`.
+        light_fence!("ring.sent");
+        if self.items().is_awaited() {
+            self.items().wake(1, world);
+        }
+        if slept && self.room().is_awaited() && !self.is_full() {
+            self.room().wake(1, world);
+        }
+        Ok(())
+    }
+
+    /// Claims the first cell that is free: tried at once, or only if it looks free.
+    #[inline]
+    pub(super) fn claim(&self, me: Owner, at_once: bool) -> Result<Position, Blocked> {
+        let mut at = self.position(plan::TAIL);
+        for _ in 0..PASSED {
+            if !self.is_there(at) {
+                return Err(Blocked::Absent(at));
+            }
+            let word = self.cell(at);
+            let mut seen = if at_once { cell::free(at) } else { word.load(Relaxed) };
+            if seen == cell::free(at) {
+                // Acquire: pairs with `ring.free` and `ring.bury`. Release: pairs with `ring.probe`.
+                match word.compare_exchange(seen, cell::writing(at, me), order!("ring.claim", AcqRel), Relaxed) {
+                    Ok(_) => return Ok(at),
+                    Err(now) => seen = now,
+                }
+            }
+            match cell::seen(seen, at) {
+                Seen::Before => return Err(Blocked::Full),
+                Seen::Free => {}
+                Seen::Writing | Seen::Full | Seen::Reading | Seen::Past => at = self.pass(plan::TAIL, at),
+            }
+        }
+        Err(Blocked::Full)
+    }
+
+    /// Waits for a cell; whether it slept.
+    #[cold]
+    fn claim_slowly(
+        &self,
+        mut blocked: Blocked,
+        me: Owner,
+        world: &impl Environment,
+        wait: &mut impl Wait,
+        grow: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(Position, bool), Refused> {
+        let mut slept = false;
+        loop {
+            let mut announced = None;
+            if let Blocked::Absent(at) = blocked {
+                self.extend(at, grow)?;
+            } else {
+                match wait.step() {
+                    Step::Retry => {}
+                    Step::Probe => self.probe(world),
+                    Step::TimedOut => return self.claim_at_last(me).map(|at| (at, slept)),
+                    Step::Sleep => {
+                        announced = Some(self.room().announce());
+                        // Pairs with `ring.received` and `ring.buried`.
+                        fence!("ring.await_room");
+                    }
+                }
+            }
+            match (self.claim(me, false), announced) {
+                (Ok(at), _) => return Ok((at, slept)),
+                (Err(Blocked::Full), Some(announced)) => {
+                    wait.sleep(self.room().0, announced);
+                    (blocked, slept) = (Blocked::Full, true);
+                }
+                (Err(now), _) => blocked = now,
+            }
+        }
+    }
+
+    /// The last look. A cell that is just being read is waited for a moment.
+    fn claim_at_last(&self, me: Owner) -> Result<Position, Refused> {
+        self.claim(me, false).map_err(|_| Refused::Full)
+    }
+
+    /// Asks for memory behind the cell of `at`.
+    fn extend(&self, at: Position, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Refused> {
+        let start = self.plan.cell(at.index()) / PAGE * PAGE;
+        let all = self.plan.cell(self.plan.capacity());
+        let end = (start + GROWTH).min(all.next_multiple_of(PAGE));
+        if !grow(start, end - start) {
+            return Err(Refused::NoMemory);
+        }
+        let cells = (end.min(all) - self.plan.cell(0)) / plan::CELL;
+        self.memory.word(plan::CELLS_PRESENT).fetch_max(cells, Relaxed);
+        Ok(())
+    }
+
+    /// Waits until there is room, which others may take; whether it slept.
+    fn await_room(&self, world: &impl Environment, wait: &mut impl Wait) -> Result<bool, Refused> {
+        let mut slept = false;
+        while self.is_full() {
+            match wait.step() {
+                Step::Retry => {}
+                Step::Probe => self.probe(world),
+                Step::TimedOut => return if self.is_full() { Err(Refused::Full) } else { Ok(slept) },
+                Step::Sleep => {
+                    let (word, announced) = self.announce_sender();
+                    if self.is_full() {
+                        wait.sleep(word, announced);
+                        slept = true;
+                    }
+                }
+            }
+        }
+        Ok(slept)
+    }
+
+    /// Holds the blocks for a message of so many bytes.
+    pub(super) fn hold<'r, E: Environment>(
+        &self,
+        length: u64,
+        world: &'r E,
+        wait: &mut impl Wait,
+        grow: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Held<'r, E>, Refused>
+    where
+        'a: 'r,
+    {
+        let class = plan::class_of(length);
+        let count = length.div_ceil(self.pool(class).size());
+        let (mut announced, mut patient) = (None, true);
+        loop {
+            let mut held = Held { ring: *self, world, chain: Chain::none(class) };
+            match held.gather(count, grow) {
+                Ok(()) => return Ok(held),
+                Err(Shortage::NoMemory) => return Err(Refused::NoMemory),
+                Err(Shortage::Taken) => drop(held),
+            }
+            if !patient {
+                return Err(Refused::Full);
+            }
+            if let Some(announced) = announced.take() {
+                wait.sleep(self.free_memory().0, announced);
+                continue;
+            }
+            match wait.step() {
+                Step::Retry => {}
+                Step::Probe => self.reap(world),
+                Step::TimedOut => patient = false,
+                Step::Sleep => {
+                    announced = Some(self.free_memory().announce());
+                    // Pairs with `ring.freed`.
+                    fence!("ring.await_memory");
+                }
+            }
+        }
+    }
+
+    /// Copies `parts` into the blocks of `chain`, one behind the other.
+    pub(super) fn fill(&self, chain: Chain, parts: &[&[u8]]) {
+        let pool = self.pool(chain.class);
+        let mut parts = parts.iter().copied();
+        let mut part = parts.next().unwrap_or_default();
+        pool.each(chain.first, chain.count, |block| {
+            let mut at = 0;
+            while at < pool.size() {
+                let (now, later) = part.split_at(part.len().min((pool.size() - at) as usize));
+                self.memory.copy_in(pool.offset(block) + at, now);
+                at += now.len() as u64;
+                part = later;
+                if part.is_empty() {
+                    let Some(next) = parts.next() else { break };
+                    part = next;
+                }
+            }
+            true
+        });
+    }
+}
+
+/// The words of a message that fits into a cell.
+#[inline]
+fn gathered(parts: &[&[u8]]) -> [u64; INLINE_WORDS] {
+    let mut bytes = [0; INLINE as usize];
+    let mut at = 0;
+    for part in parts {
+        let end = at + part.len();
+        bytes[at..end].copy_from_slice(part);
+        at = end;
+    }
+    let mut words = [0; INLINE_WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
+}

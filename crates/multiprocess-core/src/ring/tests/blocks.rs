@@ -1,0 +1,85 @@
+//! Memory for long messages: reused, waited for, given back by whatever way a call ends.
+
+use super::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[test]
+fn the_memory_used_last_is_used_next() {
+    let (heap, me) = (heap(8), process(ME));
+    let ring = heap.ring();
+    let asked = Cell::new(0);
+    for number in 0..1000 {
+        let bytes = message([1000, 5000, 100_000][number % 3], number);
+        ring.send(&[&bytes], &me, &mut none(), |_, length| {
+            asked.set(asked.get() + length);
+            true
+        })
+        .unwrap();
+        assert_eq!(receive(ring, &me), Some(bytes));
+    }
+    assert!(asked.get() < 500_000, "{}", asked.get());
+}
+
+#[test]
+fn a_full_ring_of_a_megabyte_each_is_held() {
+    let (heap, me) = (heap(16), process(ME));
+    let ring = heap.ring();
+    for number in 0..16 {
+        assert_eq!(send(ring, &message(1 << 20, number), &me), Ok(()));
+    }
+    assert_eq!(send(ring, &message(1 << 20, 0), &me), Err(Refused::Full));
+    for number in 0..16 {
+        assert_eq!(receive(ring, &me), Some(message(1 << 20, number)));
+    }
+}
+
+#[test]
+fn without_memory_that_others_hold_it_waits() {
+    let (heap, me) = (heap(4), process(ME));
+    let ring = heap.ring();
+    // Two blocks of the smallest kind are there, and no more memory comes.
+    let scarce = |offset: u64, _: u64| offset == heap.plan.classes[0].table / 4096 * 4096 || ring.is_empty();
+    let bytes = message(1000, 1);
+    let mut sent = 0;
+    while ring.send(&[&bytes], &me, &mut none(), scarce) == Ok(()) {
+        sent += 1;
+    }
+    assert!(sent > 0);
+    let mut during = Steps { probed: true, sleeps: 1, during: || _ = receive(ring, &me) };
+    assert_eq!(ring.send(&[&bytes], &me, &mut during, scarce), Ok(()));
+}
+
+#[test]
+fn a_reader_that_panics_gives_everything_back() {
+    let (heap, me) = (heap(1), process(ME));
+    let ring = heap.ring();
+    let asked = Cell::new(0);
+    for length in [8, 1000, 100_000].repeat(10) {
+        let grow = |_, more| {
+            asked.set(asked.get() + more);
+            true
+        };
+        ring.send(&[&message(length, 1)], &me, &mut none(), grow).unwrap();
+        let panic = || ring.receive(&me, &mut none(), |_| panic!("a reader's own"));
+        assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+        assert!(ring.is_empty());
+    }
+    assert!(asked.get() < 500_000, "{}", asked.get());
+}
+
+#[test]
+fn who_waits_for_blocks_is_woken_by_who_gives_them_back() {
+    let (heap, me) = (heap(1), process(ME));
+    let ring = heap.ring();
+    let mut held = Vec::new();
+    while let Ok(one) = ring.hold(1000, &me, &mut none(), &mut |_, _| true) {
+        held.push(one);
+    }
+    let held = RefCell::new(held);
+    let mut during = Steps { probed: true, sleeps: 1, during: || me.sleepers.set(1) };
+    assert!(ring.hold(1000, &me, &mut during, &mut |_, _| true).is_err());
+    me.woken.take();
+    let mut during = Steps { probed: true, sleeps: 1, during: || drop(held.borrow_mut().pop()) };
+    assert!(ring.hold(1000, &me, &mut during, &mut |_, _| true).is_ok());
+    assert_eq!(me.woken.borrow()[0].1, u32::MAX);
+}
