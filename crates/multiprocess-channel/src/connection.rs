@@ -90,6 +90,7 @@ pub struct Connection<S, R> {
 ///
 /// The process has no free descriptor.
 #[doc(alias = "Pipe")]
+#[expect(clippy::type_complexity, reason = "both ends, each with its types, is what a pipe is")]
 pub fn pipe<S, R>() -> Result<(Connection<S, R>, Connection<R, S>), Error> {
     let (a, b) = Socket::pair()?;
     Ok((Connection::over(a), Connection::over(b)))
