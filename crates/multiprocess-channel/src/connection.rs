@@ -4,6 +4,7 @@
 //! for packets holds for values: they are sent whole or not at all, and received whole. That is why the methods take `&self`,
 //! and why an end may be used by many threads and, sent to them, by many processes.
 
+use crate::encoding;
 use crate::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use multiprocess_parcel::{Parcel, deserialize_handle, pack, serialize_handle, unpack};
 use multiprocess_sys::clock::Deadline;
@@ -89,6 +90,7 @@ pub struct Connection<S, R> {
 ///
 /// The process has no free descriptor.
 #[doc(alias = "Pipe")]
+#[expect(clippy::type_complexity, reason = "both ends, each with its types, is what a pipe is")]
 pub fn pipe<S, R>() -> Result<(Connection<S, R>, Connection<R, S>), Error> {
     let (a, b) = Socket::pair()?;
     Ok((Connection::over(a), Connection::over(b)))
@@ -237,10 +239,16 @@ impl<S: Serialize, R> Connection<S, R> {
     }
 
     fn push(&self, value: &S, deadline: Deadline) -> Result<(), Unsent> {
-        // Lives until its handles are sent; what the sender keeps for them goes after them.
-        let parcel = pack(value).map_err(Unsent::Failed)?;
-        let handles: Vec<BorrowedHandle<'_>> = parcel.handles.iter().map(AsHandle::as_fd).collect();
-        match self.socket.send_until(VALUE, &[&parcel.bytes], &handles, deadline) {
+        let sent = if let Some(bytes) = encoding::as_bytes(value) {
+            let (prefix, length) = encoding::prefix(bytes.len() as u64);
+            self.socket.send_bulk_until(VALUE, &[&prefix[..length], bytes], &[], deadline)
+        } else {
+            // Lives until its handles are sent; what the sender keeps for them goes after them.
+            let parcel = pack(value).map_err(Unsent::Failed)?;
+            let handles: Vec<BorrowedHandle<'_>> = parcel.handles.iter().map(AsHandle::as_fd).collect();
+            self.socket.send_bulk_until(VALUE, &[&parcel.bytes], &handles, deadline)
+        };
+        match sent {
             Ok(true) => Ok(()),
             Ok(false) => Err(Unsent::NoRoom),
             Err(error) if error.kind() == ErrorKind::Disconnected => Err(Unsent::Disconnected),
@@ -328,7 +336,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     }
 
     fn take(&self, deadline: Deadline) -> Result<R, Missing> {
-        match self.socket.receive_until(deadline) {
+        match self.socket.receive_bulk_until(deadline) {
             Ok(Received::Message(message)) => value(message).map_err(Missing::Failed),
             Ok(Received::Nothing) => Err(Missing::Nothing),
             Ok(Received::End) => Err(Missing::Disconnected),
@@ -340,8 +348,22 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
 /// The value in a message; it may come from anybody.
 pub(crate) fn value<R: DeserializeOwned>(message: Message) -> Result<R, Error> {
     match message.kind {
+        VALUE if encoding::is_bytes::<R>() && message.handles.is_empty() => bytes(message.body)
+            .map(encoding::of_bytes)
+            .map_err(|error| Error::new(error.kind(), "receiving a value of type `Vec<u8>`").with_source(error)),
         VALUE => unpack(Parcel { bytes: message.body, handles: message.handles, ..Parcel::default() }),
         kind => Err(crate::handshake::unexpected(kind)),
+    }
+}
+
+/// The bytes behind their length, in the memory that they came in.
+fn bytes(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
+    match encoding::parse_prefix(&body) {
+        Some((length, prefix)) if u64::try_from(body.len() - prefix).ok() == Some(length) => {
+            body.drain(..prefix);
+            Ok(body)
+        }
+        _ => Err(encoding::malformed()),
     }
 }
 

@@ -8,6 +8,9 @@ mod client;
 mod connection;
 mod encoding;
 mod end;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod iterators;
 mod joinable_queue;

@@ -3,6 +3,7 @@
 //! Lines that are the same in every run are compared whole. Of the others, the order and the meaning are checked: which
 //! numbers are equal, which differ, what is a number at all.
 
+mod messages;
 mod objects;
 mod processes;
 mod running;
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 19] = [
+const TESTED: [&str; 23] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -23,9 +24,13 @@ const TESTED: [&str; 19] = [
     "inherit",
     "isolation",
     "joinable_queue",
+    "listener_client",
+    "listener_server",
     "lock",
     "named",
     "panic_and_exit_codes",
+    "pass_a_file",
+    "pipe",
     "process_info",
     "queue",
     "semaphore",
@@ -104,6 +109,26 @@ fn value_and_array() {
 #[test]
 fn named() {
     objects::check_named(&run("named").lines());
+}
+
+#[test]
+fn pipe() {
+    messages::check_pipe(&run("pipe").lines());
+}
+
+#[test]
+fn pass_a_file() {
+    messages::check_pass_a_file(&run("pass_a_file").lines());
+}
+
+#[test]
+fn listener_server() {
+    messages::check_listener_server(&run("listener_server").lines());
+}
+
+#[test]
+fn listener_client() {
+    messages::check_listener_client(&run("listener_client").lines());
 }
 
 #[test]
