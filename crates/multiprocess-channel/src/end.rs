@@ -153,7 +153,7 @@ impl End {
             Ok(()) => Ok(()),
             Err(refused) => Err(unsent(refused, attention.is_over(), failure, || {
                 let length: usize = parts.iter().map(|part| part.len()).sum();
-                (length, channel.plan().message_max())
+                (length, channel.ring().plan().message_max())
             })),
         }
     }
