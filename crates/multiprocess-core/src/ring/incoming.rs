@@ -1,7 +1,7 @@
 //! A message in the hands of its receiver.
 
 use super::Ring;
-use super::plan::INLINE_WORDS;
+use super::plan::{INLINE, INLINE_WORDS};
 use super::pool::Chain;
 use core::cell::Cell;
 
@@ -58,9 +58,11 @@ impl<'a> Incoming<'a> {
         if self.chain.count > 0 {
             return self.copy_blocks(offset as u64, into);
         }
-        for (to, at) in into.iter_mut().zip(offset..) {
-            *to = self.words[at / 8].to_ne_bytes()[at % 8];
+        let mut bytes = [0; INLINE as usize];
+        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.words) {
+            *bytes = word.to_ne_bytes();
         }
+        into.copy_from_slice(&bytes[offset..offset + into.len()]);
     }
 
     fn copy_blocks(&self, offset: u64, mut into: &mut [u8]) {
