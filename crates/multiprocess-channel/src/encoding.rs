@@ -84,7 +84,7 @@ fn of_bytes<T>(bytes: Vec<u8>) -> T {
 
 /// Sends `value`, which is encoded before anybody waits.
 #[inline]
-pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: Patience) -> Result<(), Unsent> {
+pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     if let Some(bytes) = as_bytes(value) {
         let (prefix, length) = prefix(bytes.len() as u64);
         return end.send(&[&prefix[..length], bytes], patience);
@@ -97,7 +97,7 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: Patience) -> Re
 
 /// Receives a value. One that cannot be read is lost.
 #[inline]
-pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: Patience) -> Result<T, Unreceived> {
+pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Patience) -> Result<T, Unreceived> {
     let received = if is_bytes::<T>() {
         end.receive(patience, read_bytes)?.map(of_bytes)
     } else {

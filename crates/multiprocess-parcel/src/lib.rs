@@ -136,7 +136,10 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Parcel, Error> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(None, &mut bytes);
     match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok((handles, kept)) => Ok(Parcel { bytes, handles, kept }),
+        Ok(()) => {
+            let (handles, kept) = writer.into_handles();
+            Ok(Parcel { bytes, handles, kept })
+        }
         Err(failure) => Err(unpackable(failure, type_name::<T>())),
     }
 }
@@ -189,7 +192,7 @@ pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
     bytes.clear();
     let mut writer = Writer::new(Some(carrier), bytes);
     match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(failure) => Err(unpackable(failure, type_name::<T>())),
     }
 }

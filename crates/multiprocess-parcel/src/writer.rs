@@ -57,13 +57,16 @@ impl<'c> Writer<'c> {
         }
     }
 
+    /// Checks that it was written to its end.
+    #[inline]
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        if self.broken { Err(Failure::hidden()) } else { Ok(()) }
+    }
+
     /// The handles of what was written, and what goes after them.
     #[inline]
-    pub(crate) fn finish(&mut self) -> Result<(Vec<OwnedHandle>, Vec<Kept>), Failure> {
-        if self.broken {
-            return Err(Failure::hidden());
-        }
-        Ok((mem::take(&mut self.handles), mem::take(&mut self.kept)))
+    pub(crate) fn into_handles(self) -> (Vec<OwnedHandle>, Vec<Kept>) {
+        (self.handles, self.kept)
     }
 
     #[inline]

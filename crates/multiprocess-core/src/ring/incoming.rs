@@ -8,7 +8,7 @@ use core::cell::Cell;
 /// A message that was taken, while its receiver reads it.
 #[derive(Debug)]
 pub struct Incoming<'a> {
-    ring: Ring<'a>,
+    ring: &'a Ring<'a>,
     length: u64,
     damaged: bool,
     words: [u64; INLINE_WORDS],
@@ -19,8 +19,9 @@ pub struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
+    #[inline]
     pub(super) fn new(
-        ring: Ring<'a>,
+        ring: &'a Ring<'a>,
         length: u64,
         damaged: bool,
         words: [u64; INLINE_WORDS],
@@ -29,6 +30,7 @@ impl<'a> Incoming<'a> {
         Incoming { ring, length, damaged, words, chain, place: Cell::new((0, chain.first)) }
     }
 
+    #[inline]
     pub(super) fn chain(&self) -> Chain {
         self.chain
     }
