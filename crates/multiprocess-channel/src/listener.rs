@@ -233,7 +233,8 @@ impl Listener {
                 }
             }
         }
-        while lobby.applicants.len() < APPLICANTS_MAX {
+        // No more in a round than there may be, so that those who are turned away do not keep the others waiting.
+        for _ in lobby.applicants.len()..APPLICANTS_MAX {
             let Some(socket) = self.door.accept()? else { break };
             if !self.any_user && !socket.peer()?.is_own_or_root() {
                 handshake::refuse(&socket);

@@ -1,6 +1,6 @@
 //! Pipes between real processes: what travels, who waits, and what is left when somebody dies.
 
-use multiprocess_channel::{Connection, RecvError, pipe};
+use multiprocess_channel::{Connection, Receiver, RecvError, Sender, bounded, pipe};
 use multiprocess_parcel::{pack, unpack};
 use multiprocess_process::{Fd, spawn};
 use multiprocess_shm::SharedMemory;
@@ -23,6 +23,7 @@ enum Request {
     Counter(Mutex<u64>, Event),
     Memory(SharedMemory),
     Connection(Connection<u32, u32>),
+    Queue(Receiver<u32>, Sender<u32>),
     Many(Vec<Fd<File>>),
 }
 
@@ -58,6 +59,10 @@ fn answer(request: Request) -> String {
             let number = connection.recv().expect("a number comes");
             connection.send(number + 1).expect("somebody listens");
             "connected".into()
+        }
+        Request::Queue(from, to) => {
+            from.iter().for_each(|number| to.send(2 * number).expect("somebody receives"));
+            "passed on".into()
         }
         Request::Many(files) => files.len().to_string(),
     }
@@ -107,6 +112,13 @@ fn every_kind_of_handle_travels() {
     assert_eq!(ask(Request::Connection(theirs)), "connected");
     assert_eq!(ours.recv().unwrap(), 42);
     assert!(ours.recv().unwrap_err().is_disconnected(), "the child has dropped it");
+
+    let ((to_child, from), (to, from_child)) = (bounded(8).unwrap(), bounded(8).unwrap());
+    near.send(Request::Queue(from, to)).unwrap();
+    (0..5).for_each(|n| to_child.send(n).unwrap());
+    drop(to_child);
+    assert_eq!(from_child.iter().collect::<Vec<u32>>(), [0, 2, 4, 6, 8]);
+    assert_eq!(near.recv().unwrap(), "passed on");
 
     let zero = File::open("/dev/zero").unwrap();
     let files = (0..600).map(|_| Fd(zero.try_clone().unwrap())).collect();

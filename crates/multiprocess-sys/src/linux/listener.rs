@@ -116,7 +116,7 @@ impl Listener {
                 let path = std::path::absolute(path).map_err(|e| Error::os("listening at", e))?;
                 // The file gets the mode that the socket has.
                 seam::call("fchmod", || rustix::fs::fchmod(&socket, OWNER_ONLY)).map_err(failed)?;
-                let _lock = lock_folder(&path)?;
+                let _lock = FolderLock::take(&path)?;
                 remove_dead(&path, &address)?;
                 bind().map_err(failed)?;
                 Some(SocketFile::new(path).map_err(failed)?)
@@ -191,23 +191,35 @@ pub fn connect(place: &Place, deadline: Deadline) -> Result<Socket, Error> {
     }
 }
 
-/// The lock of the folder of `path`, until dropped.
-fn lock_folder(path: &Path) -> Result<OwnedHandle, Error> {
-    let folder = path.parent().unwrap_or(path);
-    let failed = |e: Errno| Error::os("locking the folder of", e);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = seam::retry("open", || rustix::fs::open(folder, flags, Mode::empty())).map_err(failed)?;
-    let deadline = Deadline::after(FOLDER_PATIENCE);
-    loop {
-        match seam::retry("flock", || rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => return Ok(folder),
-            Err(Errno::AGAIN) if deadline.has_passed() => {
-                return Err(Error::new(ErrorKind::TimedOut, "waiting for who has locked the folder of"));
+/// The lock of a folder, until dropped.
+struct FolderLock(OwnedHandle);
+
+impl FolderLock {
+    /// Waits for the lock of the folder of `path`, which is held for some microseconds.
+    fn take(path: &Path) -> Result<FolderLock, Error> {
+        let folder = path.parent().unwrap_or(path);
+        let failed = |e: Errno| Error::os("locking the folder of", e);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = seam::retry("open", || rustix::fs::open(folder, flags, Mode::empty())).map_err(failed)?;
+        let deadline = Deadline::after(FOLDER_PATIENCE);
+        loop {
+            match seam::retry("flock", || rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)) {
+                Ok(()) => return Ok(FolderLock(folder)),
+                Err(Errno::AGAIN) if deadline.has_passed() => {
+                    return Err(Error::new(ErrorKind::TimedOut, "waiting for who has locked the folder of"));
+                }
+                Err(Errno::AGAIN) => std::thread::sleep(Duration::from_millis(1)),
+                Err(e) => return Err(failed(e)),
             }
-            // It is held for some microseconds.
-            Err(Errno::AGAIN) => std::thread::sleep(Duration::from_millis(1)),
-            Err(e) => return Err(failed(e)),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Not left to the closing: a copy of this process that is forked meanwhile has the open folder too. If it fails, the
+        // closing does it.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 
