@@ -7,6 +7,7 @@
 
 mod barriers;
 mod case;
+mod channels;
 mod conditions;
 mod events;
 mod locks;
@@ -103,6 +104,7 @@ fn cases() -> Vec<Make> {
         barriers::CASES,
         named::CASES,
         waits::CASES,
+        channels::CASES,
     ]
     .concat()
 }
