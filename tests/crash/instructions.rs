@@ -70,3 +70,8 @@ fn barriers() {
 fn names() {
     killed_within(&["named"], POINTS, 0);
 }
+
+#[test]
+fn pipes() {
+    killed_within(&["Connection"], POINTS, 3);
+}

@@ -11,6 +11,7 @@ mod conditions;
 mod events;
 mod locks;
 mod named;
+mod pipes;
 mod reentrant;
 mod round;
 mod rwlocks;
@@ -101,6 +102,7 @@ fn cases() -> Vec<Make> {
         conditions::CASES,
         barriers::CASES,
         named::CASES,
+        pipes::CASES,
     ]
     .concat()
 }
