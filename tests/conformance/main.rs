@@ -29,6 +29,7 @@ mod nesting;
 mod object_names;
 mod output;
 mod pipes;
+mod queues;
 mod scopes;
 mod semaphores;
 mod sentinel;

@@ -15,19 +15,25 @@ use multiprocess_core::peers::Side;
 use multiprocess_core::{Step, Wait};
 use multiprocess_shm::Patience;
 
-/// The patience of one call on a channel.
-pub(crate) struct Attention<'a> {
+/// The patience of one call on a channel, made by `P` when it is needed first.
+pub(crate) struct Attention<'a, P> {
     end: &'a End,
     /// Of the caller.
     side: Side,
-    patience: Patience,
+    make: P,
+    patience: Option<Patience>,
     is_over: bool,
 }
 
-impl<'a> Attention<'a> {
+impl<'a, P: Fn() -> Patience> Attention<'a, P> {
     #[inline]
-    pub(crate) fn new(end: &'a End, side: Side, patience: Patience) -> Attention<'a> {
-        Attention { end, side, patience, is_over: false }
+    pub(crate) fn new(end: &'a End, side: Side, make: P) -> Attention<'a, P> {
+        Attention { end, side, make, patience: None, is_over: false }
+    }
+
+    #[inline]
+    fn patience(&mut self) -> &mut Patience {
+        self.patience.get_or_insert_with(&self.make)
     }
 
     /// Whether there is nobody to wait for.
@@ -55,13 +61,13 @@ pub(crate) fn finds_nobody(end: &End, side: Side, is_probe: bool) -> bool {
     is_probe && end.is_alone(side.other(), end.me())
 }
 
-impl Wait for Attention<'_> {
+impl<P: Fn() -> Patience> Wait for Attention<'_, P> {
     #[inline]
     fn step(&mut self) -> Step {
         if self.is_over {
             return Step::TimedOut;
         }
-        let step = self.patience.step();
+        let step = self.patience().step();
         if finds_nobody(self.end, self.side, step == Step::Probe) {
             self.is_over = true;
             return Step::Probe;
@@ -73,14 +79,14 @@ impl Wait for Attention<'_> {
     fn sleep(&mut self, word: &AtomicU64, expected: u64) {
         let channel = self.end.channel();
         if channel.flavour() != Flavour::Joinable {
-            return self.patience.sleep(word, expected);
+            return self.patience().sleep(word, expected);
         }
         let (tasks, table, me) = (channel.tasks(), channel.table(), self.end.me());
         match self.side {
             Side::Senders => _ = tasks.less(channel.segment()),
             Side::Receivers => tasks.give_back(table, me),
         }
-        self.patience.sleep(word, expected);
+        self.patience().sleep(word, expected);
         match self.side {
             Side::Senders => tasks.put(),
             Side::Receivers => tasks.take(table, me),

@@ -55,9 +55,10 @@ impl Flavour {
 /// The memory of a channel, as one process sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Channel {
-    segment: Segment,
-    plan: Plan,
+    /// In the memory of `segment`, and handed out no longer than that is borrowed.
+    ring: Ring<'static>,
     flavour: Flavour,
+    segment: Segment,
 }
 
 impl Channel {
@@ -71,7 +72,7 @@ impl Channel {
         let plan = plan(capacity as u64)
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
         let segment = Segment::anonymous(shape(plan, flavour), |_| ())?;
-        Ok(Channel { segment, plan, flavour })
+        Ok(Channel { ring: ring(&segment, plan), flavour, segment })
     }
 
     /// The channel that a segment holds which came from another process.
@@ -89,7 +90,7 @@ impl Channel {
         let plan = plan(found.parameters[0]).zip(flavour).filter(|(plan, flavour)| shape(*plan, *flavour) == *found);
         let (plan, flavour) =
             plan.ok_or_else(|| Error::new(ErrorKind::Damaged, "opening a channel: its size is impossible"))?;
-        Ok(Channel { segment, plan, flavour })
+        Ok(Channel { ring: ring(&segment, plan), flavour, segment })
     }
 
     #[inline]
@@ -104,17 +105,12 @@ impl Channel {
 
     /// How many messages it holds.
     pub(crate) fn capacity(&self) -> usize {
-        usize::try_from(self.plan.capacity()).unwrap_or(usize::MAX)
+        usize::try_from(self.ring.plan().capacity()).unwrap_or(usize::MAX)
     }
 
     #[inline]
-    pub(crate) fn plan(&self) -> Plan {
-        self.plan
-    }
-
-    #[inline]
-    pub(crate) fn ring(&self) -> Ring<'_> {
-        ring(&self.segment, self.plan)
+    pub(crate) fn ring(&self) -> &Ring<'_> {
+        &self.ring
     }
 
     #[inline]
@@ -162,11 +158,11 @@ fn shape(plan: Plan, flavour: Flavour) -> Shape {
     Shape { kind: KIND, length, reserved, parameters: [plan.capacity(), flavour as u64, 0, 0] }
 }
 
-#[inline]
-fn ring(segment: &Segment, plan: Plan) -> Ring<'_> {
+/// The ring in a segment, which must be kept as long as the ring.
+fn ring(segment: &Segment, plan: Plan) -> Ring<'static> {
     // SAFETY: the payload is longer than what stands before the ring.
     let base = unsafe { segment.base().byte_add(RING) };
     // SAFETY: aligned, since the payload is aligned to a page and the offset to 128; as long as the plan says (`shape`, which was
-    // checked); mapped as long as the segment is borrowed.
+    // checked); mapped as long as the segment is kept, which every `Channel` does that has the ring.
     unsafe { Ring::at(base, plan) }
 }

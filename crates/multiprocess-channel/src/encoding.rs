@@ -11,7 +11,7 @@ use multiprocess_sys::{Error, ErrorKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{TypeId, type_name};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
 /// Messages up to this many bytes are read from the stack.
@@ -23,20 +23,40 @@ const ROOM_MAX: usize = 1 << 20;
 
 thread_local! {
     /// Room for one message of this thread.
-    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The room of this thread; none if a value that is being encoded sends another one, or at the thread's end.
+/// Runs `work` with the room of this thread, or with a new one if a value that is being encoded sends another one, or at the
+/// thread's end. The room may hold anything.
 #[inline]
+fn with_room<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut work = Some(work);
+    let in_place = |room: &RefCell<Vec<u8>>| {
+        let mut room = room.try_borrow_mut().ok()?;
+        let done = work.take()?(&mut room);
+        if room.capacity() > ROOM_MAX {
+            *room = Vec::new();
+        }
+        Some(done)
+    };
+    match (ROOM.try_with(in_place).ok().flatten(), work) {
+        (Some(done), _) => done,
+        (None, Some(work)) => work(&mut Vec::new()),
+        (None, None) => unreachable!("the work is done, or still to do"),
+    }
+}
+
+/// The room of this thread, to be given back.
 fn take_room() -> Vec<u8> {
-    ROOM.try_with(Cell::take).unwrap_or_default()
+    let take = |room: &RefCell<Vec<u8>>| room.try_borrow_mut().map(|mut room| std::mem::take(&mut *room));
+    ROOM.try_with(take).ok().and_then(Result::ok).unwrap_or_default()
 }
 
-#[inline]
-fn keep_room(room: Vec<u8>) {
-    if room.capacity() <= ROOM_MAX {
-        // At the thread's end nothing is kept.
-        let _ = ROOM.try_with(|place| place.set(room));
+fn keep_room(bytes: Vec<u8>) {
+    if bytes.capacity() <= ROOM_MAX {
+        let keep = |room: &RefCell<Vec<u8>>| room.try_borrow_mut().map(|mut room| *room = bytes);
+        // Where it cannot be kept, there is another one.
+        let _ = ROOM.try_with(keep);
     }
 }
 
@@ -64,57 +84,70 @@ pub(crate) fn of_bytes<T>(bytes: Vec<u8>) -> T {
 
 /// Sends `value`, which is encoded before anybody waits.
 #[inline]
-pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: Patience) -> Result<(), Unsent> {
+pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     if let Some(bytes) = as_bytes(value) {
         let (prefix, length) = prefix(bytes.len() as u64);
         return end.send(&[&prefix[..length], bytes], patience);
     }
-    let mut room = take_room();
-    let sent = match pack_data_into(value, "a queue", &mut room) {
-        Ok(()) => end.send(&[&room], patience),
+    with_room(|room| match pack_data_into(value, "a queue", room) {
+        Ok(()) => end.send(&[room], patience),
         Err(error) => Err(Unsent::Failed(error)),
-    };
-    keep_room(room);
-    sent
+    })
 }
 
 /// Receives a value. One that cannot be read is lost.
 #[inline]
-pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: Patience) -> Result<T, Unreceived> {
+pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Patience) -> Result<T, Unreceived> {
     let received = if is_bytes::<T>() {
         end.receive(patience, read_bytes)?.map(of_bytes)
     } else {
-        let (mut small, mut room) = ([0; SMALL], Vec::new());
-        let length = end.receive(patience, |incoming| match small.get_mut(..incoming.len()) {
-            Some(_) if incoming.is_damaged() => Err(damaged()),
-            Some(small) => Ok(copied(incoming, small)),
-            None => read_large(incoming, &mut room),
-        })?;
-        let read = length.and_then(|length| unpack_data(small.get(..length).unwrap_or(&room[..])));
-        if room.capacity() > 0 {
-            keep_room(room);
-        }
-        read
+        let mut small = [0; SMALL];
+        end.receive(patience, |incoming| read(incoming, &mut small))?.and_then(|copy| match copy {
+            Copied::Small(length) => unpack_data(&small[..length]),
+            Copied::Large(bytes) => {
+                let value = unpack_data(&bytes);
+                keep_room(bytes);
+                value
+            }
+        })
     };
-    received.map_err(|error| {
-        end.message_lost();
-        let text = format!("receiving from {} of `{}`", end.channel().flavour().noun(), type_name::<T>());
-        Unreceived::Failed(Error::new(error.kind(), text).with_source(error))
-    })
+    received.map_err(|error| lost::<T>(end, error))
 }
 
-/// Copies a whole message; its length.
+/// A message that was taken cannot be read.
+#[cold]
+fn lost<T>(end: &End, error: Error) -> Unreceived {
+    end.message_lost();
+    let text = format!("receiving from {} of `{}`", end.channel().flavour().noun(), type_name::<T>());
+    Unreceived::Failed(Error::new(error.kind(), text).with_source(error))
+}
+
+/// A message in this process's own memory.
+enum Copied {
+    /// So many bytes on the stack.
+    Small(usize),
+    /// In the room of this thread.
+    Large(Vec<u8>),
+}
+
 #[inline]
-fn copied(incoming: &Incoming<'_>, into: &mut [u8]) -> usize {
-    incoming.copy_to(0, into);
-    into.len()
+fn read(incoming: &Incoming<'_>, small: &mut [u8; SMALL]) -> Result<Copied, Error> {
+    match small.get_mut(..incoming.len()) {
+        Some(_) if incoming.is_damaged() => Err(damaged()),
+        Some(small) => {
+            incoming.copy_to(0, small);
+            Ok(Copied::Small(small.len()))
+        }
+        None => read_large(incoming),
+    }
 }
 
-/// Copies a message into the room of this thread.
-fn read_large(incoming: &Incoming<'_>, room: &mut Vec<u8>) -> Result<usize, Error> {
-    *room = take_room();
-    resize(room, incoming.len())?;
-    Ok(copied(incoming, room))
+#[cold]
+fn read_large(incoming: &Incoming<'_>) -> Result<Copied, Error> {
+    let mut bytes = take_room();
+    resize(&mut bytes, incoming.len())?;
+    incoming.copy_to(0, &mut bytes);
+    Ok(Copied::Large(bytes))
 }
 
 /// Copies a `Vec<u8>` out of its message.

@@ -116,7 +116,7 @@ impl End {
 
     /// Sends the bytes of `parts` as one message.
     #[inline]
-    pub(crate) fn send(&self, parts: &[&[u8]], patience: Patience) -> Result<(), Unsent> {
+    pub(crate) fn send(&self, parts: &[&[u8]], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (me, peers, table) = (self.me(), self.channel.peers(), self.channel.table());
         if !peers.takes_messages() || (self.is_time_to_look() && self.is_alone(Side::Receivers, me)) {
             return Err(Unsent::Disconnected);
@@ -145,7 +145,7 @@ impl End {
     }
 
     #[inline]
-    fn put(&self, parts: &[&[u8]], patience: Patience) -> Result<(), Unsent> {
+    fn put(&self, parts: &[&[u8]], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (channel, mut failure) = (&self.channel, None);
         let mut attention = Attention::new(self, Side::Senders, patience);
         let grow = |offset, length| channel.reserve(offset, length, &mut failure);
@@ -153,7 +153,7 @@ impl End {
             Ok(()) => Ok(()),
             Err(refused) => Err(unsent(refused, attention.is_over(), failure, || {
                 let length: usize = parts.iter().map(|part| part.len()).sum();
-                (length, channel.plan().message_max())
+                (length, channel.ring().plan().message_max())
             })),
         }
     }
@@ -162,7 +162,7 @@ impl End {
     #[inline]
     pub(crate) fn receive<R>(
         &self,
-        patience: Patience,
+        patience: impl Fn() -> Patience,
         read: impl FnOnce(&Incoming<'_>) -> R,
     ) -> Result<R, Unreceived> {
         let (me, channel) = (self.me(), &self.channel);

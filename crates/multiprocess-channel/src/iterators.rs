@@ -77,7 +77,7 @@ impl<T> IntoIter<T> {
 /// The next message that can be read.
 fn next<T: DeserializeOwned>(end: &End, patience: fn() -> Patience) -> Option<T> {
     loop {
-        match encoding::receive(end, patience()) {
+        match encoding::receive(end, patience) {
             Ok(value) => return Some(value),
             Err(Unreceived::Failed(_)) => {}
             Err(Unreceived::Empty | Unreceived::Disconnected) => return None,

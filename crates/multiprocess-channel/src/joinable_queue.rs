@@ -155,7 +155,8 @@ impl<T> JoinableQueue<T> {
         let is_queued = || {
             // What a killed process left unfinished is no task, and may hide one.
             channel.ring().probe(segment);
-            channel.ring().len() > 0 || !channel.ring().is_empty()
+            let count = channel.ring().len();
+            count > 0 || !channel.ring().is_empty()
         };
         match channel.tasks().join(peers, table, segment, &mut patience, is_queued) {
             Joined::Finished => Ok(true),

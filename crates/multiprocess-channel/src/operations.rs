@@ -126,7 +126,7 @@ macro_rules! sends {
         #[doc(alias = "put")]
         #[inline]
         pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-            match encoding::send(&self.end, &value, Patience::forever()) {
+            match encoding::send(&self.end, &value, Patience::forever) {
                 Ok(()) => Ok(()),
                 Err(Unsent::Failed(error)) => Err(SendError::Failed(value, error)),
                 Err(Unsent::Disconnected | Unsent::Full) => Err(SendError::Disconnected(value)),
@@ -156,7 +156,7 @@ macro_rules! sends {
         #[doc(alias = "put_nowait")]
         #[inline]
         pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-            match encoding::send(&self.end, &value, Patience::none()) {
+            match encoding::send(&self.end, &value, Patience::none) {
                 Ok(()) => Ok(()),
                 Err(Unsent::Full) => Err(TrySendError::Full(value)),
                 Err(Unsent::Disconnected) => Err(TrySendError::Disconnected(value)),
@@ -214,7 +214,7 @@ macro_rules! sends {
         }
 
         fn send_until(&self, value: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-            match encoding::send(&self.end, &value, Patience::until(deadline)) {
+            match encoding::send(&self.end, &value, || Patience::until(deadline)) {
                 Ok(()) => Ok(()),
                 Err(Unsent::Full) => Err(SendTimeoutError::Timeout(value)),
                 Err(Unsent::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
@@ -252,7 +252,7 @@ macro_rules! receives {
         #[doc(alias = "get")]
         #[inline]
         pub fn recv(&self) -> Result<T, RecvError> {
-            encoding::receive(&self.end, Patience::forever()).map_err(|unreceived| match unreceived {
+            encoding::receive(&self.end, Patience::forever).map_err(|unreceived| match unreceived {
                 Unreceived::Failed(error) => RecvError::Failed(error),
                 Unreceived::Disconnected | Unreceived::Empty => RecvError::Disconnected,
             })
@@ -280,7 +280,7 @@ macro_rules! receives {
         #[doc(alias = "get_nowait")]
         #[inline]
         pub fn try_recv(&self) -> Result<T, TryRecvError> {
-            encoding::receive(&self.end, Patience::none()).map_err(|unreceived| match unreceived {
+            encoding::receive(&self.end, Patience::none).map_err(|unreceived| match unreceived {
                 Unreceived::Empty => TryRecvError::Empty,
                 Unreceived::Disconnected => TryRecvError::Disconnected,
                 Unreceived::Failed(error) => TryRecvError::Failed(error),
@@ -335,7 +335,7 @@ macro_rules! receives {
         }
 
         fn recv_until(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
-            encoding::receive(&self.end, Patience::until(deadline)).map_err(|unreceived| match unreceived {
+            encoding::receive(&self.end, || Patience::until(deadline)).map_err(|unreceived| match unreceived {
                 Unreceived::Empty => RecvTimeoutError::Timeout,
                 Unreceived::Disconnected => RecvTimeoutError::Disconnected,
                 Unreceived::Failed(error) => RecvTimeoutError::Failed(error),

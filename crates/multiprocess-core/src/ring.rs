@@ -1,6 +1,7 @@
 //! A bounded queue of messages: many senders, many receivers.
 
 mod cell;
+#[cfg(not(loom))]
 mod copying;
 mod incoming;
 mod memory;

@@ -15,6 +15,12 @@ impl Failure {
         Failure(cause.into())
     }
 
+    /// A value failed, and the one around it did not say so.
+    #[cold]
+    pub(crate) fn hidden() -> Failure {
+        Failure::new("a value inside it failed, and the type around that value hid it")
+    }
+
     /// What postcard could not read, in this workspace's words.
     #[cold]
     pub(crate) fn malformed(error: postcard::Error) -> Failure {

@@ -133,9 +133,13 @@ pub type Kept = Arc<dyn Any + Send + Sync>;
 /// the process has no free handle.
 #[inline]
 pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Parcel, Error> {
-    let mut writer = Writer::new(None);
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(None, &mut bytes);
     match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok(parcel) => Ok(parcel),
+        Ok(()) => {
+            let (handles, kept) = writer.into_handles();
+            Ok(Parcel { bytes, handles, kept })
+        }
         Err(failure) => Err(unpackable(failure, type_name::<T>())),
     }
 }
@@ -161,14 +165,11 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Parcel, Error> {
 /// There is a handle in the value, or [`pack`] would fail.
 #[inline]
 pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<u8>, Error> {
-    let mut writer = Writer::new(Some(carrier));
-    match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok(parcel) => Ok(parcel.bytes),
-        Err(failure) => Err(unpackable(failure, type_name::<T>())),
-    }
+    let mut bytes = Vec::new();
+    pack_data_into(value, carrier, &mut bytes).map(|()| bytes)
 }
 
-/// [`pack_data`] into `bytes`, whose room is used again. After an error they are empty.
+/// [`pack_data`] into `bytes`, whose room is used again. After an error they may hold anything.
 ///
 /// # Examples
 ///
@@ -188,14 +189,10 @@ pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<
 /// As for [`pack_data`].
 #[inline]
 pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
-    let mut room = std::mem::take(bytes);
-    room.clear();
-    let mut writer = Writer::with_room(Some(carrier), room);
+    bytes.clear();
+    let mut writer = Writer::new(Some(carrier), bytes);
     match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok(parcel) => {
-            *bytes = parcel.bytes;
-            Ok(())
-        }
+        Ok(()) => Ok(()),
         Err(failure) => Err(unpackable(failure, type_name::<T>())),
     }
 }
@@ -220,7 +217,7 @@ pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
 /// or the type is one that the format refuses (see the [crate's page](crate#what-is-refused)). All handles are closed then.
 #[inline]
 pub fn unpack<T: DeserializeOwned>(parcel: Parcel) -> Result<T, Error> {
-    read(Reader::new(&parcel.bytes, parcel.handles))
+    read(&mut Reader::new(&parcel.bytes, parcel.handles))
 }
 
 /// Turns the bytes of [`pack_data`] back into the value; they may come from anybody.
@@ -240,12 +237,12 @@ pub fn unpack<T: DeserializeOwned>(parcel: Parcel) -> Result<T, Error> {
 /// As [`unpack`] without handles.
 #[inline]
 pub fn unpack_data<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    read(Reader::new(bytes, Vec::new()))
+    read(&mut Reader::new(bytes, Vec::new()))
 }
 
 #[inline]
-fn read<T: DeserializeOwned>(mut reader: Reader<'_>) -> Result<T, Error> {
-    match T::deserialize(&mut reader).and_then(|value| reader.finish().map(|()| value)) {
+fn read<T: DeserializeOwned>(reader: &mut Reader<'_>) -> Result<T, Error> {
+    match T::deserialize(&mut *reader).and_then(|value| reader.finish().map(|()| value)) {
         Ok(value) => Ok(value),
         Err(failure) => Err(failure.into_error(ErrorKind::Decode, "unpacking", type_name::<T>())),
     }

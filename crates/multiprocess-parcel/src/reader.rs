@@ -42,7 +42,7 @@ impl<'de> Reader<'de> {
     #[inline]
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         if self.broken {
-            return Err(Failure::new("a value inside it failed, and the type around that value hid it"));
+            return Err(Failure::hidden());
         }
         if !self.bytes.is_empty() {
             return Err(Failure::new(format!("{} bytes are left over", self.bytes.len())));

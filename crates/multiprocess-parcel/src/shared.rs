@@ -48,11 +48,13 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
+    #[inline]
     pub(crate) fn new(handles: Vec<OwnedHandle>) -> Arrived {
         Arrived { rest: handles.into_iter(), ..Arrived::default() }
     }
 
     /// How many are left, behind how many that were taken.
+    #[inline]
     pub(crate) fn left(&self) -> (usize, usize) {
         (self.rest.len(), self.taken)
     }

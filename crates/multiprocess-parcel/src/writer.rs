@@ -9,6 +9,7 @@ mod octet;
 
 use std::any::type_name;
 use std::fmt::{self, Write};
+use std::mem;
 
 use multiprocess_sys::handle::OwnedHandle;
 use serde::ser::SerializeSeq;
@@ -17,13 +18,13 @@ use serde::{Serialize, Serializer};
 use crate::failure::Failure;
 use crate::shared::{self, Known};
 use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark, SHARED};
-use crate::{Kept, Parcel, handle};
+use crate::{Kept, handle};
 use compound::{Elements, Entries, Fields, Values};
 use octet::Octet;
 
 /// The bytes of one message and all that is counted while they are written.
 pub(crate) struct Writer<'c> {
-    postcard: postcard::Serializer<Output>,
+    postcard: postcard::Serializer<Output<'c>>,
     handles: Vec<OwnedHandle>,
     /// What goes after the handles.
     kept: Vec<Kept>,
@@ -41,16 +42,11 @@ pub(crate) struct Writer<'c> {
 pub(crate) struct Written(());
 
 impl<'c> Writer<'c> {
+    /// Writes behind what is in `bytes`.
     #[inline]
-    pub(crate) fn new(carrier: Option<&'c str>) -> Writer<'c> {
-        Writer::with_room(carrier, Vec::new())
-    }
-
-    /// Writes behind what is in `room`.
-    #[inline]
-    pub(crate) fn with_room(carrier: Option<&'c str>, room: Vec<u8>) -> Writer<'c> {
+    pub(crate) fn new(carrier: Option<&'c str>, bytes: &'c mut Vec<u8>) -> Writer<'c> {
         Writer {
-            postcard: postcard::Serializer { output: Output(room) },
+            postcard: postcard::Serializer { output: Output(bytes) },
             handles: Vec::new(),
             kept: Vec::new(),
             known: Known::default(),
@@ -61,12 +57,16 @@ impl<'c> Writer<'c> {
         }
     }
 
+    /// Checks that it was written to its end.
     #[inline]
-    pub(crate) fn finish(self) -> Result<Parcel, Failure> {
-        if self.broken {
-            return Err(Failure::new("a value inside it failed, and the type around that value hid it"));
-        }
-        Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles, kept: self.kept })
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        if self.broken { Err(Failure::hidden()) } else { Ok(()) }
+    }
+
+    /// The handles of what was written, and what goes after them.
+    #[inline]
+    pub(crate) fn into_handles(self) -> (Vec<OwnedHandle>, Vec<Kept>) {
+        (self.handles, self.kept)
     }
 
     #[inline]
@@ -155,7 +155,7 @@ impl<'c> Writer<'c> {
             let refused = |failure: Failure| Failure::new(format!("{failure} ({carrier} takes none)"));
             return shared::name_only(|| self.inner(value)).map_err(refused);
         }
-        let mut known = std::mem::take(&mut self.known);
+        let mut known = mem::take(&mut self.known);
         known.next = self.handles.len();
         let handle = shared::collect(&mut known, || self.inner(value))?;
         if let Some((handle, kept)) = handle {
@@ -173,9 +173,9 @@ fn leaf(result: postcard::Result<()>) -> Result<(), Failure> {
 }
 
 /// Where postcard puts bytes. The first one makes room for a small message.
-struct Output(Vec<u8>);
+struct Output<'c>(&'c mut Vec<u8>);
 
-impl Output {
+impl Output<'_> {
     const ROOM: usize = 64;
 
     #[inline]
@@ -188,12 +188,12 @@ impl Output {
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        self.0.reserve(more.max(Output::ROOM));
+        self.0.reserve(more.max(Self::ROOM));
     }
 }
 
-impl postcard::ser_flavors::Flavor for Output {
-    type Output = Vec<u8>;
+impl postcard::ser_flavors::Flavor for Output<'_> {
+    type Output = ();
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
@@ -211,12 +211,12 @@ impl postcard::ser_flavors::Flavor for Output {
     }
 
     #[inline]
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
-impl Write for Output {
+impl Write for Output<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.extend(text.as_bytes());
         Ok(())

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 22] = [
+const TESTED: [&str; 23] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -36,6 +36,7 @@ const TESTED: [&str; 22] = [
     "semaphore",
     "tutorial",
     "value_and_array",
+    "wait_many",
 ];
 
 #[test]
@@ -133,6 +134,22 @@ fn listener_client() {
 #[test]
 fn crash_recovery() {
     objects::check_crash_recovery(&run("crash_recovery").lines());
+}
+
+#[test]
+fn wait_many() {
+    // The child does one thing after the other, and what is ready at the same time is told in the order of the call.
+    let expected = [
+        "main: ready before it may begin: []",
+        "main: the event is ready",
+        "main: the receiver is ready",
+        "main: the socket is ready",
+        "main: the child is ready",
+        "main: the receiver has: a quarter of it is done",
+        "main: the socket says: half of it is done",
+        "main: the child returns 42",
+    ];
+    assert_eq!(run("wait_many").lines(), expected);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod semaphores;
 mod stopped;
 mod survivor;
 mod victim;
+mod waits;
 
 pub use stopped::run as stopped;
 
@@ -103,6 +104,7 @@ fn cases() -> Vec<Make> {
         barriers::CASES,
         named::CASES,
         pipes::CASES,
+        waits::CASES,
     ]
     .concat()
 }

@@ -1,14 +1,14 @@
 //! A message in the hands of its receiver.
 
 use super::Ring;
-use super::plan::INLINE_WORDS;
+use super::plan::{INLINE, INLINE_WORDS};
 use super::pool::Chain;
 use core::cell::Cell;
 
 /// A message that was taken, while its receiver reads it.
 #[derive(Debug)]
 pub struct Incoming<'a> {
-    ring: Ring<'a>,
+    ring: &'a Ring<'a>,
     length: u64,
     damaged: bool,
     words: [u64; INLINE_WORDS],
@@ -19,8 +19,9 @@ pub struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
+    #[inline]
     pub(super) fn new(
-        ring: Ring<'a>,
+        ring: &'a Ring<'a>,
         length: u64,
         damaged: bool,
         words: [u64; INLINE_WORDS],
@@ -29,6 +30,7 @@ impl<'a> Incoming<'a> {
         Incoming { ring, length, damaged, words, chain, place: Cell::new((0, chain.first)) }
     }
 
+    #[inline]
     pub(super) fn chain(&self) -> Chain {
         self.chain
     }
@@ -58,9 +60,11 @@ impl<'a> Incoming<'a> {
         if self.chain.count > 0 {
             return self.copy_blocks(offset as u64, into);
         }
-        for (to, at) in into.iter_mut().zip(offset..) {
-            *to = self.words[at / 8].to_ne_bytes()[at % 8];
+        let mut bytes = [0; INLINE as usize];
+        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.words) {
+            *bytes = word.to_ne_bytes();
         }
+        into.copy_from_slice(&bytes[offset..offset + into.len()]);
     }
 
     fn copy_blocks(&self, offset: u64, mut into: &mut [u8]) {

@@ -222,6 +222,12 @@ impl<'a> Pool<'a> {
         self.sweep(u64::MAX, me).ok_or(Shortage::Taken)
     }
 
+    /// Whether at least `count` blocks with memory are free.
+    pub(super) fn has_free(&self, count: u64) -> bool {
+        let free = (0..self.present()).filter(|block| self.holder(*block).load(Relaxed) == 0);
+        free.take(count as usize).count() as u64 == count
+    }
+
     /// Looks at up to `steps` blocks from where the hand is.
     fn sweep(&self, steps: u64, me: Owner) -> Option<u64> {
         let present = self.present();

@@ -11,7 +11,7 @@ use crate::wait::{Environment, Step, Wait};
 
 /// What gives the blocks of a message back, also if its reader panics.
 struct Finish<'r, E: Environment> {
-    ring: Ring<'r>,
+    ring: &'r Ring<'r>,
     world: &'r E,
     chain: Chain,
 }
@@ -44,7 +44,7 @@ impl<'a> Ring<'a> {
             None => self.take_slowly(me, world, wait)?,
         };
         let message = self.empty(at, me);
-        let finish = Finish { ring: *self, world, chain: message.chain() };
+        let finish = Finish { ring: self, world, chain: message.chain() };
         self.pass(plan::HEAD, at);
         // Pairs with `ring.await_room`.
         light_fence!("ring.received");
@@ -61,7 +61,7 @@ impl<'a> Ring<'a> {
 
     /// Copies the message out of the cell that this process holds, or holds its blocks, and frees the cell.
     #[inline]
-    fn empty(&self, at: Position, me: Owner) -> Incoming<'a> {
+    fn empty(&self, at: Position, me: Owner) -> Incoming<'_> {
         let offset = self.plan.cell(at.index());
         let length = self.memory.load(offset + 8);
         let mut words = [0; INLINE_WORDS];
@@ -78,7 +78,7 @@ impl<'a> Ring<'a> {
         // Release: pairs with `ring.claim`; what was read from the cell was read before. Nobody else changes what a living
         // process reads.
         self.cell(at).store(cell::free(at.next_lap()), order!("ring.free", Release));
-        Incoming::new(*self, if damaged { 0 } else { length }, damaged, words, chain)
+        Incoming::new(self, if damaged { 0 } else { length }, damaged, words, chain)
     }
 
     /// Holds the blocks of a message; those there are, and whether some are not.

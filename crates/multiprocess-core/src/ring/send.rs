@@ -272,7 +272,7 @@ impl<'a> Ring<'a> {
     {
         let class = plan::class_of(length);
         let count = length.div_ceil(self.pool(class).size());
-        let (mut announced, mut patient) = (None, true);
+        let mut patient = true;
         loop {
             let mut held = Held { ring: *self, world, chain: Chain::none(class) };
             match held.gather(count, grow) {
@@ -283,18 +283,18 @@ impl<'a> Ring<'a> {
             if !patient {
                 return Err(Refused::Full);
             }
-            if let Some(announced) = announced.take() {
-                wait.sleep(self.free_memory().0, announced);
-                continue;
-            }
             match wait.step() {
                 Step::Retry => {}
                 Step::Probe => self.reap(world),
                 Step::TimedOut => patient = false,
                 Step::Sleep => {
-                    announced = Some(self.free_memory().announce());
+                    let announced = self.free_memory().announce();
                     // Pairs with `ring.freed`.
                     fence!("ring.await_memory");
+                    // Not `gather`, which in vain would give back what it had, and so wake the others, and them us.
+                    if !self.pool(class).has_free(count) {
+                        wait.sleep(self.free_memory().0, announced);
+                    }
                 }
             }
         }
