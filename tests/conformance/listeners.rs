@@ -1,13 +1,14 @@
 //! Listeners and clients, as Python's suite has them, and what proves that they know the same key.
 
 use multiprocess::channel::{Address, Client, Connection, ErrorKind, Listener};
-use multiprocess::{Fd, StartMethod};
+use multiprocess::{Child, Fd, StartMethod};
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::listener::{Place, connect};
 use multiprocess_sys::transport::{Received, Socket};
 use multiprocess_tests::methods::start;
 use multiprocess_tests::names::unique;
 use multiprocess_tests::pause;
+use multiprocess_tests::privilege::needs_root;
 use multiprocess_tests::processes::{self, Signal};
 use multiprocess_tests::ready::{Ready, Sayer, say};
 use multiprocess_tests::scratch::Scratch;
@@ -31,6 +32,7 @@ multiprocess_tests::for_each_start_method![
     listener_client,
     multiple_bind,
     only_the_owner_connects,
+    other_users_are_turned_away,
     same_name_after_a_kill,
 ];
 
@@ -270,6 +272,59 @@ fn only_the_owner_connects(_: StartMethod) {
     fs::write(&path, "somebody's text").expect("the folder can be written");
     assert_eq!(Listener::bind(&path).expect_err("it is a file").kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&path).expect("it is still there"), b"somebody's text");
+}
+
+/// A process of another user is no client and no listener, unless one says that everybody is.
+fn other_users_are_turned_away(method: StartMethod) {
+    if !needs_root("a client of another user") {
+        return;
+    }
+    let address = Address::unique().expect("there is a random number");
+    let listener = Listener::bind(&address).expect("the address is free");
+    let connect_as_nobody = |address: String| {
+        multiprocess_fixture_native::drop_to(NOBODY, NOBODY).expect("root may");
+        let connection = Client::new(address).any_user().connect::<u32, u32>().map_err(|e| e.to_string())?;
+        connection.recv().map_err(|e| e.to_string())
+    };
+    let child = start(method, connect_as_nobody, (words(&address),));
+    let told = turn_away(&listener, child).expect_err("the listener serves its own user");
+    assert!(told.contains("does not serve this user"), "{told}");
+
+    let listener = listener.any_user();
+    let child = start(method, connect_as_nobody, (words(&address),));
+    let connection = listener.accept::<u32, u32>().expect("the child connects");
+    assert_eq!(connection.peer().expect("the kernel knows").user(), NOBODY);
+    connection.send(8).expect("the child listens");
+    assert_eq!(child.join().expect("the child returns"), Ok(8));
+    drop(listener);
+
+    let (mut ready, sayer) = Ready::new();
+    let listen_as_nobody = |address: String, mut sayer: Sayer| {
+        multiprocess_fixture_native::drop_to(NOBODY, NOBODY).expect("root may");
+        let listener = Listener::bind(address).expect("the address is free");
+        say(&mut sayer);
+        // The first client, who found out whose listener this is, has left.
+        while listener.accept::<u32, ()>().is_ok_and(|connection| connection.send(9).is_err()) {}
+    };
+    let child = start(method, listen_as_nobody, (words(&address), sayer));
+    ready.wait();
+    let error = Client::new(&address).connect::<(), u32>().expect_err("it is another user's");
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    let connection = Client::new(&address).any_user().connect::<(), u32>().expect("anybody's will do");
+    assert_eq!(connection.recv().expect("the listener sends"), 9);
+    child.join().expect("the child returns");
+}
+
+/// A user without rights.
+const NOBODY: u32 = 65534;
+
+/// Accepts nobody until the child has ended; what it returned.
+fn turn_away(listener: &Listener, child: Child<Result<u32, String>>) -> Result<u32, String> {
+    while child.is_alive() {
+        let accepted = listener.accept_timeout::<u32, u32>(Duration::from_millis(5)).expect("it listens");
+        assert!(accepted.is_none(), "somebody was let in");
+    }
+    child.join().expect("the child returns")
 }
 
 /// A listener is killed while it talks and while a client waits: both see it, and the next listener gets the name.

@@ -75,3 +75,8 @@ fn names() {
 fn channels() {
     killed_within(&["Sender::", "Receiver::", "both ends", "JoinableQueue"], FEWER, 3);
 }
+
+#[test]
+fn pipes() {
+    killed_within(&["Connection"], POINTS, 3);
+}

@@ -272,3 +272,26 @@ fn debug_tells_the_types() {
     let text = format!("{near:?}");
     assert!(text.starts_with("Connection { fd: ") && text.contains("\"u8\"") && text.contains("String"), "{text}");
 }
+
+/// A sender that waits for room is told when nobody can make any.
+#[test]
+fn a_waiting_sender_hears_of_the_end() {
+    let (near, far) = pipe::<(), Vec<u8>>().unwrap();
+    let send_for_ever = |end: Connection<Vec<u8>, ()>| {
+        let error = (0..).find_map(|n| end.send(vec![n as u8; 1000]).err()).unwrap();
+        (error.is_disconnected(), error.into_inner().len())
+    };
+    let child = spawn(send_for_ever, (far,)).unwrap();
+    assert!(near.recv().is_ok());
+    // Asleep it waits for room.
+    while child.is_alive() && near.poll(Some(Duration::ZERO)).unwrap() && !is_asleep(child.pid()) {
+        std::thread::yield_now();
+    }
+    drop(near);
+    assert_eq!(child.join().unwrap(), (true, 1000));
+}
+
+fn is_asleep(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
+}

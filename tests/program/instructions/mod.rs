@@ -12,6 +12,7 @@ mod conditions;
 mod events;
 mod locks;
 mod named;
+mod pipes;
 mod reentrant;
 mod round;
 mod rwlocks;
@@ -103,6 +104,7 @@ fn cases() -> Vec<Make> {
         conditions::CASES,
         barriers::CASES,
         named::CASES,
+        pipes::CASES,
         waits::CASES,
         channels::CASES,
     ]
