@@ -9,8 +9,16 @@ use multiprocess_tests::{program, watched};
 #[test]
 fn call_of_the_maker_fails() {
     let locks = ["lock", "lock-create", "lock-open", "lock-either"];
-    let others =
-        ["semaphore", "semaphore-create", "semaphore-group", "group", "memory", "memory-create", "memory-open"];
+    let others = [
+        "semaphore",
+        "semaphore-create",
+        "semaphore-group",
+        "group",
+        "memory",
+        "memory-create",
+        "memory-open",
+        "queue",
+    ];
     mishaps(&[&locks[..], &others[..]].concat(), &["fork-server"]);
 }
 

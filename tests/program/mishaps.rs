@@ -4,8 +4,8 @@
 //! Each step fails one call and then does the same undisturbed. It prints `complaint` and what is wrong, and in the end
 //! `struck`, how many calls failed, and how often that was an error.
 
-use multiprocess::channel::{self, Client, Listener, Waitable};
-use multiprocess::{Child, Error, Event, Fd, Group, JoinError, Lock, Process, Semaphore, SharedMemory};
+use multiprocess::channel::{self, Client, Listener, SendError, Waitable};
+use multiprocess::{Child, Error, Event, Fd, Group, JoinError, JoinableQueue, Lock, Process, Semaphore, SharedMemory};
 use multiprocess_sys::seam::{self, Plan};
 use multiprocess_tests::gate::{Gate, pass};
 use multiprocess_tests::names::unique;
@@ -34,7 +34,7 @@ const LENGTH: usize = 100_000;
 type Work = fn(&Stage) -> Result<Counts, Refusal>;
 
 /// All of that, by its name; whether an error names the object.
-const CASES: [(&str, Work, bool); 17] = [
+const CASES: [(&str, Work, bool); 18] = [
     ("lock", |_| use_lock(&Lock::new()?), false),
     ("lock-create", |stage| use_lock(&Lock::create(&stage.name)?), true),
     ("lock-open", |stage| use_lock(&Lock::open(&stage.name)?), true),
@@ -46,6 +46,7 @@ const CASES: [(&str, Work, bool); 17] = [
     ("memory", |_| use_memory(&SharedMemory::new(LENGTH)?), false),
     ("memory-create", |stage| use_memory(&SharedMemory::create(&stage.name, LENGTH)?), true),
     ("memory-open", |stage| use_memory(&SharedMemory::open(&stage.name)?), true),
+    ("queue", |_| use_queue(&JoinableQueue::bounded(3)?), false),
     ("pass", Stage::pass, false),
     ("return", Stage::take_back, false),
     ("arrive", Stage::arrive, false),
@@ -274,6 +275,25 @@ fn use_memory(memory: &SharedMemory) -> Result<Counts, Refusal> {
     Ok(None)
 }
 
+/// Sends a message that is small and one that takes memory. One that fails comes back, and can be sent again.
+fn use_queue(queue: &JoinableQueue<Vec<u8>>) -> Result<Counts, Refusal> {
+    let mut failure = None;
+    for length in [10, LENGTH] {
+        if let Err(error) = queue.send(vec![7; length]) {
+            let (value, error) = match error {
+                SendError::Failed(value, error) => (value, error),
+                other => panic!("nobody has left: {other}"),
+            };
+            failure = Some(error);
+            queue.send(value).expect("the second time there is memory");
+        }
+        assert_eq!(queue.recv().expect("there is a message"), vec![7; length]);
+        queue.task_done().expect("it was put");
+    }
+    queue.join().expect("all is done");
+    failure.map_or(Ok(None), |error| Err(error.into()))
+}
+
 /// Objects of all kinds that differ in how they travel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Objects {
@@ -283,6 +303,7 @@ struct Objects {
     group: Group,
     member: Lock,
     memory: SharedMemory,
+    queue: JoinableQueue<Vec<u8>>,
 }
 
 impl Objects {
@@ -294,6 +315,7 @@ impl Objects {
             semaphore: Semaphore::new(2)?,
             member: group.lock()?,
             memory: SharedMemory::new(LENGTH)?,
+            queue: JoinableQueue::bounded(3)?,
             group,
         })
     }
@@ -307,6 +329,7 @@ impl Objects {
         assert_eq!(self.semaphore.available(), 2);
         drop(self.semaphore.try_acquire().expect("there are permits"));
         use_memory(&self.memory).expect("using memory does not fail");
+        use_queue(&self.queue).expect("using a queue does not fail");
     }
 }
 

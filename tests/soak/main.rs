@@ -1,11 +1,14 @@
 //! Many processes with random operations on shared objects, killed and stopped at random, and whether what was promised holds
 //! all the time.
 //!
+//! First the objects, then a channel, each for the time that was asked for.
+//!
 //! `multiprocess-soak [--seconds N] [--seed S]` prints the seed, and at the end how much was tried; the exit code is 1 if
 //! anything was wrong. A seed fixes what each process tries and who is killed, not how the machine interleaves them.
 
 mod director;
 mod ledger;
+mod messages;
 mod random;
 mod worker;
 mod world;
@@ -33,7 +36,17 @@ fn main() -> ExitCode {
         outcome.recoveries,
         outcome.violations.len()
     );
-    if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let messages = messages::run(seconds, seed);
+    messages.violations.iter().for_each(|wrong| println!("violation: {wrong}"));
+    println!(
+        "seed {seed}: {} kills of senders and receivers, {} messages acknowledged, {} lost with {} killed receivers, {} violations",
+        messages.kills,
+        messages.acknowledged,
+        messages.missing,
+        messages.receivers,
+        messages.violations.len()
+    );
+    if outcome.violations.is_empty() && messages.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The seconds and the seed that the arguments ask for.

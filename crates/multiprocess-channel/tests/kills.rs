@@ -1,6 +1,6 @@
 //! Senders and receivers that are killed in the middle, again and again: nothing that was acknowledged is lost or repeated.
 
-use multiprocess_channel::{Receiver, Sender, bounded};
+use multiprocess_channel::{JoinableQueue, Receiver, Sender, bounded};
 use multiprocess_process::{Child, spawn};
 use multiprocess_shm::SharedMemory;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -90,4 +90,52 @@ fn what_was_acknowledged_is_received_once() {
         "{acknowledged} acknowledged, {received} received, {lost} in the hands of {receiver_kills} killed receivers"
     );
     assert!(acknowledged > 1000 && lost <= receiver_kills, "{lost} of {acknowledged} are lost");
+}
+
+/// Does tasks; for each one a word says how often it was done.
+fn work(queue: JoinableQueue<u64>, memory: SharedMemory) {
+    for task in queue.iter() {
+        ledger(&memory)[task as usize].fetch_add(1, Relaxed);
+        // It takes a while, so that some are killed with a task in hand.
+        (0..2000).for_each(|_| std::hint::spin_loop());
+        queue.task_done().unwrap();
+    }
+}
+
+#[test]
+fn join_ends_whichever_worker_is_killed() {
+    const TASKS: u64 = 400;
+    const ROUNDS: usize = 40;
+    let queue = JoinableQueue::<u64>::bounded(5).unwrap();
+    let mut lost = 0;
+    for round in 0..ROUNDS {
+        let memory = SharedMemory::new(8 * TASKS as usize).unwrap();
+        let new_worker = || spawn(work, (queue.clone(), memory.clone())).unwrap();
+        let mut workers = [new_worker(), new_worker()];
+        let putting = std::thread::spawn({
+            let queue = queue.clone();
+            move || (0..TASKS).for_each(|task| queue.send(task).unwrap())
+        });
+        let done = || ledger(&memory).iter().map(|word| word.load(Relaxed)).sum::<u64>();
+        for kill in 1..=3 {
+            while done() < kill * (60 + round as u64) {
+                std::thread::yield_now();
+            }
+            replace(&mut workers[kill as usize % 2], new_worker());
+        }
+        putting.join().unwrap();
+        let start = Instant::now();
+        // Each of the killed may have had a task in hand.
+        while queue.join().is_err() {
+            lost += 1;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "round {round}: join took {:?}", start.elapsed());
+        assert!(queue.is_empty() && done() + 3 >= TASKS && done() <= TASKS);
+        assert!(ledger(&memory).iter().all(|word| word.load(Relaxed) <= 1));
+        workers.into_iter().for_each(|child| {
+            child.kill().unwrap();
+            assert!(child.join().is_err());
+        });
+    }
+    println!("{lost} of {ROUNDS} rounds lost tasks");
 }

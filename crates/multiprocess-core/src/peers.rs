@@ -56,7 +56,7 @@ mod tests;
 
 pub use table::{Count, Peer, SPREAD, Table};
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, light_fence, order};
 use crate::owner::Owner;
 use crate::wait::Environment;
 
@@ -137,7 +137,7 @@ impl Peers {
         // sees this.
         self.arrivals.fetch_add(1, order!("peers.arrive", Release));
         // Pairs with `peers.gone`.
-        fence!("peers.join");
+        light_fence!("peers.join");
         if self.state.load(Relaxed) & side.gone() != 0 {
             self.state.fetch_and(!side.gone(), Relaxed);
         }
@@ -149,7 +149,7 @@ impl Peers {
             return false;
         }
         // Of two who leave at once, one sees the other's zero.
-        fence!("peers.leave");
+        light_fence!("peers.leave");
         self.look(table, side, Owner::NOBODY, world) == Found::Nobody
     }
 
@@ -186,8 +186,7 @@ impl Peers {
             if let Some(somebody) = table.find(side.count(), self.reach(table), likely, world) {
                 return Found::Somebody(somebody);
             }
-            // Whoever is seen gone or dead has joined elsewhere before that, if it has sent its handle on.
-            fence!("peers.settled");
+            // Whoever was seen gone or dead had joined elsewhere before that, if it has sent its handle on.
             if self.arrivals.load(Relaxed) == before && self.say_gone(side, before) {
                 return Found::Nobody;
             }
@@ -200,7 +199,7 @@ impl Peers {
         // Release: pairs with `peers.is_gone`; what the last one did is seen by whoever sees the flag.
         self.state.fetch_or(side.gone(), order!("peers.flag", Release));
         // Pairs with `peers.join`.
-        fence!("peers.gone");
+        light_fence!("peers.gone");
         if self.arrivals.load(Relaxed) == arrivals {
             return true;
         }
@@ -219,7 +218,7 @@ impl Peers {
     pub fn begin_sending(&self, table: Table<'_>, me: Owner) -> bool {
         table.raise(me, Count::Sending);
         // Pairs with `peers.drained`.
-        fence!("peers.sending");
+        light_fence!("peers.sending");
         if self.state.load(Relaxed) & CLOSED == 0 {
             return true;
         }

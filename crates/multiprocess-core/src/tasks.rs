@@ -23,21 +23,28 @@
 //! 2. **In the queue**.
 //! 3. **In hands**: who wants to take a task counts it as taken first, and gives that back if there was none.
 //!
-//! **Done**: the count in the hands goes down, then `word`; who brings it to zero wakes all who sleep. **Waiting** ends when the count
-//! is zero, or has been meanwhile. From time to time who waits **searches**: it reads `word`, looks at the three places in
-//! their order, and reads `word` again. A task moves on only, so one that is in none of them and not done belongs to a dead
-//! process. If all three are empty and `word` is what it was, its tasks will never be done: they are given up, by one exchange
-//! which sets the count to zero and says so to all who wait.
+//! **Done**: `word` goes down, then the count in the hands; who brings `word` to zero wakes all who sleep. **Waiting** ends when the
+//! count is zero, or has been meanwhile. From time to time who waits **searches**: it reads `puts` and `word`, looks at the three
+//! places in their order, and reads `word` and `puts` again. If all three are empty and both numbers are what they were, the
+//! tasks will never be done: they are given up, by one exchange of `word` which sets the count to zero and says so to all.
+//!
+//! *Why that is a proof.* A task moves on only. One that is counted and in none of the places when each was looked at was done by
+//! then (so `word` went down before its hands became empty), or belongs to a dead process. `word` can only have come back to what it
+//! was if another task was put, and then `puts` is another. What happens after that look changes `word`, so that the exchange
+//! fails, or it is a new task that came and went, and the exchange does what is right.
+//!
+//! *Race: a task moves from the queue into hands while somebody looks.* The taker counts it before it takes it; a fence behind the
+//! count, and one between the looks at queue and hands: who finds it taken finds the count.
 //!
 //! *Death.* A sender between count and queue: the task may or may not be there; if not, it is given up. A sender asleep because the
 //! queue is full has taken its task off the count for that long. A taker before it takes: the task is still in the queue. After:
-//! the task was in its hands, is in no place now, and is given up. Between "hands" and `word` of a task that is done: it is given up,
-//! although it is done; the report says "or were not reported". A waiter: nothing.
+//! the task was in its hands, is in no place now, and is given up. Between `word` and the hands of a task that is done: it is done.
+//! A waiter: nothing.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed, order};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, light_fence, order};
 use crate::owner::Owner;
 use crate::peers::{Count, Peers, Table};
 use crate::wait::{Environment, Step, Wait};
@@ -54,6 +61,8 @@ const LOSS: u64 = 1 << 48;
 #[repr(C, align(128))]
 pub struct Tasks {
     word: AtomicU64,
+    /// How many tasks were ever put.
+    puts: AtomicU64,
     /// How many tasks were given up; for reports.
     lost: AtomicU64,
 }
@@ -83,14 +92,19 @@ impl Tasks {
     /// One more, which its sender is about to put into the queue.
     #[inline]
     pub fn put(&self) {
+        // Pairs with `tasks.before`: who sees that it was put sees that it is being sent, by the fence behind the sender's mark.
+        self.puts.fetch_add(1, Relaxed);
         // No overflow into the bits above: a queue cannot hold so many, and a damaged word says anything anyway.
-        self.word.fetch_add(1, Relaxed);
+        // Release: pairs with `tasks.done`; who sees a task done after it sees that it was put.
+        self.word.fetch_add(1, order!("tasks.put", Release));
     }
 
     /// `me` is about to take one out of the queue.
     #[inline]
     pub fn take(&self, table: Table<'_>, me: Owner) {
         table.raise(me, Count::Tasks);
+        // Pairs with `tasks.empty`: who finds the task taken sees that it is in hands.
+        light_fence!("tasks.take");
     }
 
     /// There was none to take.
@@ -105,8 +119,11 @@ impl Tasks {
     ///
     /// The task is done, or it is given up.
     pub fn done(&self, table: Table<'_>, me: Owner, world: &impl Environment) -> bool {
-        table.lower(me, Count::Tasks);
-        self.less(world)
+        let is_done = self.less(world);
+        if is_done {
+            table.lower(me, Count::Tasks);
+        }
+        is_done
     }
 
     /// One that was put is not in the queue after all. `false`: there is none.
@@ -178,15 +195,21 @@ impl Tasks {
     /// Gives up all tasks if they are in none of the three places.
     #[cold]
     fn give_up(&self, peers: &Peers, table: Table<'_>, world: &impl Environment, is_queued: impl Fn() -> bool) {
-        let seen = self.word.load(order!("tasks.search", Acquire));
-        let is_somewhere = peers.find(table, Count::Sending, world).is_some()
-            || is_queued()
-            || peers.find(table, Count::Tasks, world).is_some();
-        if is_somewhere || seen & COUNT == 0 {
+        let puts = self.puts.load(order!("tasks.before", Acquire));
+        let seen = self.word.load(Relaxed);
+        if seen & COUNT == 0 || peers.find(table, Count::Sending, world).is_some() || is_queued() {
+            return;
+        }
+        // Pairs with `tasks.take`.
+        fence!("tasks.empty");
+        if peers.find(table, Count::Tasks, world).is_some()
+            || self.word.load(Relaxed) != seen
+            || self.puts.load(Relaxed) != puts
+        {
             return;
         }
         let after = at_zero(seen, LOSS);
-        if self.word.compare_exchange(seen, after, order!("tasks.lost", AcqRel), Relaxed).is_ok() {
+        if self.word.compare_exchange(seen, after, Relaxed, Relaxed).is_ok() {
             self.lost.fetch_add(seen & COUNT, Relaxed);
             world.wake(&self.word, u32::MAX);
         }

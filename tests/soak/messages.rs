@@ -1,0 +1,207 @@
+//! Four senders and four receivers of one channel, one of which is killed every 20 ms: what was acknowledged arrives once.
+//!
+//! Each place of a sender numbers its messages; a sender that is born in it goes on behind what the one before it has tried. It writes
+//! down what it tries before it sends, and that a message is acknowledged when the call has returned. Receivers write down what
+//! they got. So at the end: no message was received twice, none that nobody tried, and of those that were acknowledged no more are
+//! missing than receivers were killed.
+
+use crate::random::Random;
+use multiprocess::channel::{Receiver, Sender, bounded};
+use multiprocess::{Child, Process, SharedMemory};
+use multiprocess_tests::pause;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+/// How many places there are for senders, and for receivers.
+const PLACES: usize = 4;
+/// How long nobody is killed.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How many messages the channel holds.
+const CAPACITY: usize = 64;
+/// More messages than one place sends in a second: it ends when it has used up its numbers.
+const A_SECOND: u64 = 1 << 21;
+/// After which time without a message the channel is taken for stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// The first words of the ledger, each on a line of its own: what each place has tried; how many were received.
+const TRIED: usize = 0;
+const RECEIVED: usize = 16 * PLACES;
+/// Behind them a bit for each message that was acknowledged, and then a bit for each that was received.
+const BITS: usize = 32 * PLACES;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many processes were killed, receivers among them.
+    pub kills: u64,
+    /// How many receivers were.
+    pub receivers: u64,
+    /// How many messages were acknowledged.
+    pub acknowledged: u64,
+    /// How many of those nobody has got: they were in the hands of killed receivers.
+    pub missing: u64,
+    /// What must not be.
+    pub violations: Vec<String>,
+}
+
+/// Place and number, and now and then so many bytes that they lie elsewhere.
+type Item = (usize, u64, Vec<u8>);
+
+/// What all processes write down.
+#[derive(Clone, Serialize, Deserialize)]
+struct Ledger {
+    memory: SharedMemory,
+    /// The most messages of a place.
+    most: u64,
+}
+
+impl Ledger {
+    fn new(seconds: u64) -> Ledger {
+        let most = (seconds + 1) * A_SECOND;
+        let words = BITS + 2 * PLACES * (most / 64) as usize;
+        Ledger { memory: SharedMemory::new(8 * words).expect("there is memory for the ledger"), most }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.memory.as_atomics()
+    }
+
+    fn tried(&self, place: usize) -> &AtomicU64 {
+        &self.words()[TRIED + 16 * place]
+    }
+
+    fn received(&self) -> u64 {
+        (0..PLACES).map(|receiver| self.words()[RECEIVED + 16 * receiver].load(Relaxed)).sum()
+    }
+
+    /// The bits of what was acknowledged (0) or received (1) from a place.
+    fn bits(&self, which: usize, place: usize) -> &[AtomicU64] {
+        let length = (self.most / 64) as usize;
+        &self.words()[BITS + (which * PLACES + place) * length..][..length]
+    }
+
+    /// Sets a bit; whether it was set before.
+    fn mark(&self, which: usize, place: usize, number: u64) -> bool {
+        let bit = 1 << (number % 64);
+        self.bits(which, place)[(number / 64) as usize].fetch_or(bit, SeqCst) & bit != 0
+    }
+}
+
+fn filling(number: u64) -> usize {
+    match number % 64 {
+        0 => 20_000,
+        1..=8 => 700,
+        _ => 0,
+    }
+}
+
+fn send(to: Sender<Item>, ledger: Ledger, place: usize) {
+    for number in ledger.tried(place).load(SeqCst)..ledger.most {
+        ledger.tried(place).store(number + 1, SeqCst);
+        if to.send((place, number, vec![number as u8; filling(number)])).is_err() {
+            return;
+        }
+        ledger.mark(0, place, number);
+    }
+}
+
+/// Returns what was wrong.
+fn receive(from: Receiver<Item>, ledger: Ledger, receiver: usize) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut last = [None; PLACES];
+    while let Some((place, number, bytes)) = from.iter().next() {
+        if ledger.mark(1, place, number) {
+            wrong.push(format!("message {number} of place {place} came twice"));
+        }
+        if number >= ledger.tried(place).load(SeqCst) {
+            wrong.push(format!("message {number} of place {place} came, which nobody has sent"));
+        }
+        if bytes.len() != filling(number) || bytes.iter().any(|byte| *byte != number as u8) {
+            wrong.push(format!("message {number} of place {place} is torn"));
+        }
+        if last[place].replace(number).is_some_and(|before| before >= number) {
+            wrong.push(format!("message {number} of place {place} came behind a later one"));
+        }
+        ledger.words()[RECEIVED + 16 * receiver].fetch_add(1, Relaxed);
+        if wrong.len() > 8 {
+            break;
+        }
+    }
+    wrong
+}
+
+/// Runs for so long with the kills that `seed` fixes.
+pub fn run(seconds: u64, seed: u64) -> Outcome {
+    let (mut random, mut outcome, ledger) = (Random::new(seed), Outcome::default(), Ledger::new(seconds));
+    let (to, from) = bounded::<Item>(CAPACITY).expect("a channel can be made");
+    let sender = |place: usize| -> Child<()> {
+        let process = Process::new(send, (to.clone(), ledger.clone(), place)).daemon(true);
+        process.start().expect("a sender can be started")
+    };
+    let receiver = |place: usize| -> Child<Vec<String>> {
+        let process = Process::new(receive, (from.clone(), ledger.clone(), place)).daemon(true);
+        process.start().expect("a receiver can be started")
+    };
+    let mut senders: Vec<_> = (0..PLACES).map(sender).collect();
+    let mut receivers: Vec<_> = (0..PLACES).map(receiver).collect();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (mut before, mut since) = (0, Instant::now());
+    while Instant::now() < end && outcome.violations.is_empty() {
+        pause::holds_within(PAUSE, || false);
+        let place = random.below(PLACES as u64) as usize;
+        if random.below(2) == 0 {
+            end_now(&senders[place], &mut outcome);
+            senders[place] = sender(place);
+        } else {
+            end_now(&receivers[place], &mut outcome);
+            receivers[place] = receiver(place);
+            outcome.receivers += 1;
+        }
+        outcome.kills += 1;
+        let received = ledger.received();
+        if received != before {
+            (before, since) = (received, Instant::now());
+        } else if since.elapsed() > STUCK {
+            outcome.violations.push(format!("no message passes any more, after {received}"));
+        }
+    }
+    // Senders first: then receivers drain the channel, and end when the last sender is gone.
+    senders.iter().for_each(|child| end_now(child, &mut outcome));
+    outcome.kills += PLACES as u64;
+    drop((senders, to));
+    for child in receivers {
+        match child.wait_timeout(STUCK) {
+            Ok(Some(_)) => outcome.violations.extend(child.join().unwrap_or_else(|error| vec![error.to_string()])),
+            other => {
+                outcome.violations.push(format!("a receiver does not hear of the end: {other:?}"));
+                let _ = child.kill();
+            }
+        }
+    }
+    judge(&ledger, &mut outcome);
+    outcome
+}
+
+fn end_now<R>(child: &Child<R>, outcome: &mut Outcome) {
+    child.kill().expect("a child can be killed");
+    if !matches!(child.wait_timeout(STUCK), Ok(Some(_))) {
+        outcome.violations.push("a killed child does not end".to_owned());
+    }
+}
+
+/// Compares what was acknowledged with what was received.
+fn judge(ledger: &Ledger, outcome: &mut Outcome) {
+    for place in 0..PLACES {
+        for (acknowledged, received) in ledger.bits(0, place).iter().zip(ledger.bits(1, place)) {
+            let acknowledged = acknowledged.load(SeqCst);
+            outcome.acknowledged += u64::from(acknowledged.count_ones());
+            outcome.missing += u64::from((acknowledged & !received.load(SeqCst)).count_ones());
+        }
+    }
+    if outcome.missing > outcome.receivers {
+        let (missing, receivers) = (outcome.missing, outcome.receivers);
+        outcome.violations.push(format!("{missing} acknowledged messages are missing, and {receivers} receivers died"));
+    }
+}
