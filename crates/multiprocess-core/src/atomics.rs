@@ -1,8 +1,8 @@
 //! The one place that chooses the atomics: the processor's, or the model checker's under `--cfg loom`.
 //!
-//! Every ordering other than `Relaxed` is written through `order!` or `fence!` with a name. Under the model checker a run
-//! can weaken one of them (by its name in `MULTIPROCESS_WEAKEN`), and then a model must fail: otherwise either the ordering
-//! is not needed, or no model sees what it is for.
+//! Every ordering other than `Relaxed` is written through `order!` or `fence!` with a name. Under the model checker a
+//! run can weaken one of them (by its name in `MULTIPROCESS_WEAKEN`), and then a model must fail: otherwise either the
+//! ordering is not needed, or no model sees what it is for.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,8 +17,8 @@ macro_rules! order {
 }
 pub(crate) use order;
 
-/// A sequentially consistent fence of one place in a protocol: `fence!("event.set")`. Accesses alone are never `SeqCst`: a
-/// fence says which two of them it orders, and the model checker treats it exactly.
+/// A sequentially consistent fence of one place in a protocol: `fence!("event.set")`. Accesses alone are never
+/// `SeqCst`: a fence says which two of them it orders, and the model checker treats it exactly.
 macro_rules! fence {
     ($site:literal) => {
         $crate::atomics::named_fence($site)
@@ -26,8 +26,8 @@ macro_rules! fence {
 }
 pub(crate) use fence;
 
-/// The same right after an exchange, compare-exchange or other read-modify-write of the same thread. On x86-64 these are locked
-/// instructions, which are full fences already: then only the compiler has to be told.
+/// The same right after an exchange, compare-exchange or other read-modify-write of the same thread. On x86-64 these
+/// are locked instructions, which are full fences already: then only the compiler has to be told.
 macro_rules! light_fence {
     ($site:literal) => {
         $crate::atomics::named_light_fence($site)

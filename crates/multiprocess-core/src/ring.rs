@@ -1,4 +1,69 @@
-//! A bounded queue of messages: many senders, many receivers.
+//! A bounded queue of messages: many senders and many receivers, any of which may be killed between any two
+//! instructions.
+//!
+//! A ring of *cells*, each with a word that tells its state and, while somebody writes to it or reads from it, who that
+//! is. Message after message has a *position*: an index into the cells, and the lap. `tail` and `head` are positions
+//! from which senders and receivers look; both are hints, which lag behind and never run ahead, and which anybody moves
+//! on over cells that are dealt with. The truth is in the cells.
+//!
+//! | State of a cell, for the message of a lap | Word | Leaves it by |
+//! | --- | --- | --- |
+//! | free | no owner, the lap (zeros: the first) | a sender's exchange: to writing |
+//! | writing | the sender, the lap's lowest 14 bits | `publish`: to full; the sender's death |
+//! | full | no owner, bit 16, the lap | a receiver's exchange: to reading |
+//! | reading | the receiver, the lap's lowest bits | `free`: to free, for the next lap; the receiver's death |
+//! | writing or reading, owner dead | as it was | whoever probes: to free, for the next lap |
+//!
+//! A message of up to 48 bytes lies in its cell. For a longer one there are *blocks* beside the ring (see `pool.rs`):
+//! the cell tells the first of them.
+//!
+//! **send**: (1) hold blocks, if it is long, and copy it into them; (2) exchange the cell at `tail`, from free for
+//! writing; cells that are taken already are passed, and `tail` moved over them; a cell with a message of the lap
+//! before means that the ring is full; (3) write length and contents; the blocks change from mine to the position's;
+//! (4) publish: full; (5) move `tail`; (6) wake a receiver, if one has announced itself. **receive**: (1) exchange the
+//! cell at `head`, from full for reading; (2) copy the contents out; blocks become mine; (3) free the cell; (4) move
+//! `head`; (5) wake a sender, if one has announced itself; (6) hand the message to its reader, give back the blocks,
+//! and wake those who wait for some.
+//!
+//! **Order.** A position is claimed only if all before it have been: a sender looks from `tail` on, cell
+//! by cell. So what one sender sends comes at rising positions, and receivers take messages in the order of positions.
+//! A receiver waits for a message that is being written although later ones may be there already.
+//!
+//! **Sleeping** is on three signals (see `signal.rs`): `items`, `room`, and `memory` for blocks. Announce, fence, look
+//! again, sleep; and publish, fence, look whether somebody has announced. One of the two fences comes first: the
+//! sleeper sees the message or the sender the sleeper. Each message wakes one, but who is woken may find a message
+//! being written in front of those that are there: so who has slept and takes a message wakes the next one if there are
+//! more, and senders do the same with room. Blocks wake all who wait for blocks, because one may want many.
+//!
+//! **Races.** Two that claim or take the same cell are told apart by the exchange; the lap in the word keeps a slow
+//! one, who looks a lap later, from succeeding. A hint that lags shows cells of the past, which are passed; it is never
+//! exchanged but for its successor. Nobody but the owner changes the word of a living owner, so publishing and freeing
+//! are plain stores. A prober looks at the word, finds its owner dead, and exchanges the word as it was seen: a
+//! newcomer in the slot has another generation. The lap, of which the word has the lowest bits alone, comes from
+//! `tail`, which is read when the word cannot change any more.
+//!
+//! **Death**, by step. In send: (1) the blocks have a dead owner, and who is in want of blocks frees them; (2), (3) the
+//! cell is skipped by the first receiver or sender that is stopped by it and probes, and the blocks are found to belong
+//! to a message that is gone; from (4) on the message is there. `tail` is moved by others, and a sleeper that was not
+//! woken looks when its slice ends. In receive: the message is lost from (1) on; (1), (2) its cell is freed by the
+//! first sender that is stopped by it; the blocks are queued for a message that is gone, or held by the dead. From (3)
+//! on the cell is free; the rest as in send. Who was chosen for a wake-up and is killed: somebody else finds message or
+//! room at the end of a slice.
+//!
+//! **Stopped** processes are not dead. One that is stopped between (2) and (4) of send, or (1) and (3) of receive,
+//! holds up those who come to its cell until it goes on or dies. That is a window of some tens of nanoseconds, and of a
+//! few for each block of a long message, because all copying of long messages is outside of it.
+//!
+//! **Decisions.** Claiming the cell itself, and not a counter, is what makes a killed sender visible at its position:
+//! with a counter there would be an instant at which a position is taken and nobody knows by whom. Long messages are
+//! not streamed through the ring in pieces, because then the others would wait for a slow writer. Blocks that were used
+//! last are used next, while they are in the cache. A segment for each message costs more than copying it. Who holds
+//! some blocks and gets no more gives them all back, since two that keep theirs would wait for each other for ever.
+//!
+//! **Garbage.** Whoever has the memory can write anything into it. Indices are checked before each use, loops are as
+//! long as there are cells or blocks at most, and a message whose description makes no sense is handed over as a
+//! damaged one. The protocol may then lose, repeat and invent messages, or come to a standstill; nothing else in the
+//! process is harmed.
 
 mod cell;
 #[cfg(not(loom))]
@@ -11,6 +76,8 @@ mod position;
 mod receive;
 mod send;
 mod signal;
+#[cfg(loom)]
+mod steps;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -19,6 +86,8 @@ pub use incoming::Incoming;
 pub use memory::Store;
 pub use plan::Plan;
 pub use send::Refused;
+#[cfg(loom)]
+pub use steps::Until;
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
 use crate::owner::Word;
@@ -33,6 +102,39 @@ use signal::Signal;
 const PASSED: u32 = 4096;
 
 /// A ring, seen by one process. All zeros are an empty one.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_core::ring::{Plan, Refused, Ring};
+/// # use multiprocess_core::{atomics::AtomicU64, Environment, Owner, Step, Wait};
+/// # struct Alone;
+/// # impl Environment for Alone {
+/// #     fn me(&self) -> Owner { Owner::new(0, 1) }
+/// #     fn is_alive(&self, _: Owner) -> bool { true }
+/// #     fn wake(&self, _: &AtomicU64, _: u32) -> u32 { 0 }
+/// #     fn pid_of(&self, _: Owner) -> u32 { 1 }
+/// # }
+/// # struct Never;
+/// # impl Wait for Never {
+/// #     fn step(&mut self) -> Step { Step::TimedOut }
+/// #     fn sleep(&mut self, _: &AtomicU64, _: u64) {}
+/// # }
+/// // An environment with one process, and a patience that has none.
+/// let (environment, mut patience) = (Alone, Never);
+/// let plan = Plan::new(1).unwrap();
+/// # #[repr(align(128))]
+/// # struct Aligned([u8; 2048]);
+/// # let mut memory = Aligned([0; 2048]);
+/// # let base = std::ptr::NonNull::from(&mut memory).cast();
+/// # assert!(plan.reserved() <= 2048);
+/// // SAFETY: what is reserved is there, and no message is so long that more is asked for.
+/// let ring = unsafe { Ring::at(base, plan) };
+/// assert_eq!(ring.send(&[b"to ", b"be"], &environment, &mut patience, |_, _| false), Ok(()));
+/// assert_eq!(ring.send(&[b"or"], &environment, &mut patience, |_, _| false), Err(Refused::Full));
+/// let length = ring.receive(&environment, &mut patience, |message| message.len());
+/// assert_eq!(length, Some(5));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Ring<'a> {
     memory: Memory<'a>,
@@ -44,8 +146,10 @@ impl<'a> Ring<'a> {
     ///
     /// # Safety
     ///
-    /// [`Plan::length`] bytes are mapped at `base`, aligned to 128, for `'a`; those up to [`Plan::reserved`], and those that
-    /// a `grow` said yes to, can be accessed. This process accesses them by rings alone. Other processes may do anything.
+    /// [`Plan::length`] bytes are mapped at `base`, aligned to 128, for `'a`; those up to [`Plan::reserved`], and those
+    /// that a `grow` said yes to, can be accessed. (The rest is never accessed, unless another process has overwritten
+    /// the numbers that tell how much is there.) This process accesses them by rings alone. Other processes may do
+    /// anything.
     #[cfg(not(loom))]
     pub unsafe fn at(base: core::ptr::NonNull<u8>, plan: Plan) -> Ring<'a> {
         // SAFETY: the caller promises it.
@@ -88,8 +192,8 @@ impl<'a> Ring<'a> {
     }
 
     /// Announces somebody who is about to sleep until a message may be there: look with [`is_empty`](Ring::is_empty) or
-    /// receive, then sleep while the lower half of the word is that of the value. Who was woken and does not receive calls
-    /// [`pass_on`](Ring::pass_on).
+    /// receive, then sleep while the lower half of the word is that of the value. Who was woken and does not receive
+    /// calls [`pass_on`](Ring::pass_on).
     pub fn announce_receiver(&self) -> (&'a AtomicU64, u64) {
         let announced = self.items().announce();
         // Pairs with `ring.sent`.
@@ -122,8 +226,8 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Takes away what dead processes hold where others would wait for it. To be called by who waits without a call of this
-    /// ring, whenever it is time for a probe.
+    /// Takes away what dead processes hold where others would wait for it. To be called by who waits without a call of
+    /// this ring, whenever it is time for a probe.
     #[cold]
     pub fn probe(&self, world: &impl Environment) {
         // Each cell once at the most, and those of a damaged ring not for ever.
@@ -137,8 +241,9 @@ impl<'a> Ring<'a> {
 
     /// Frees the cell of `at` if it is held by a dead process; whether it was.
     ///
-    /// The word has the lowest bits of its lap alone. Once its holder is known to be dead, and it is still there, it does not
-    /// change until somebody buries it. Then `tail` is in the lap of the word, or in the next one at the same cell or before.
+    /// The word has the lowest bits of its lap alone. Once its holder is known to be dead, and it is still there, it
+    /// does not change until somebody buries it. Then `tail` is in the lap of the word, or in the next one at the same
+    /// cell or before.
     fn bury(&self, at: Position, world: &impl Environment) -> bool {
         if !self.is_there(at) {
             return false;
@@ -158,8 +263,7 @@ impl<'a> Ring<'a> {
         if word.compare_exchange(seen, next, order!("ring.bury", Release), Relaxed).is_err() {
             return false;
         }
-        // Pairs with `ring.await_item` and `ring.await_room`.
-        fence!("ring.buried");
+        // No fence: who has announced itself without being seen here looks itself when its slice ends, as without this.
         for signal in [self.items(), self.room()] {
             if signal.is_awaited() {
                 signal.wake(u32::MAX, world);

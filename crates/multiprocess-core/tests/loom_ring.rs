@@ -1,31 +1,35 @@
-//! Models of the ring: what was sent comes out once and in order, nobody sleeps over a message or over room, whoever dies where.
+//! Models of the ring: what was sent comes out once and in order, nobody sleeps over a message or over room, whoever
+//! dies where.
 #![cfg(loom)]
 
 mod model;
 
 use loom::thread;
-use model::{Process, World, check};
-use multiprocess_core::ring::{Incoming, Plan, Ring, Store};
+use model::{Kill, Process, World, check, killed};
+use multiprocess_core::Wait;
+use multiprocess_core::ring::{Incoming, Plan, Ring, Store, Until};
 use std::sync::Arc;
 
-/// The memory of a ring.
+/// The memory of a ring. A message of a byte lies in its cell, one of 16 bytes takes both blocks that there are.
 struct Shared {
     store: Store,
     plan: Plan,
     world: World,
 }
 
+const LONG: usize = 16;
+
 fn shared(capacity: u64) -> Arc<Shared> {
     let plan = Plan::new(capacity).unwrap();
     Arc::new(Shared { store: Store::new(plan.length()), plan, world: World::new(4) })
 }
 
-/// Reads a message of one byte, or of one byte many times.
-fn byte(message: &Incoming<'_>) -> (usize, u8) {
-    let mut bytes = [0; 16];
+/// Reads a message that is one byte many times.
+fn byte(message: &Incoming<'_>) -> u8 {
+    let mut bytes = [0; LONG];
     message.copy_to(0, &mut bytes[..message.len()]);
     assert!(!message.is_damaged() && bytes[..message.len()].iter().all(|byte| *byte == bytes[0]));
-    (message.len(), bytes[0])
+    bytes[0]
 }
 
 impl Shared {
@@ -37,18 +41,22 @@ impl Shared {
         self.ring().send(&[bytes], process, &mut process.patient(), |_, _| true).expect("patience has no end");
     }
 
+    fn try_send(&self, bytes: &[u8], process: &Process) -> bool {
+        self.ring().send(&[bytes], process, &mut process.hasty(0), |_, _| true).is_ok()
+    }
+
     fn receive(&self, process: &Process) -> u8 {
-        self.ring().receive(process, &mut process.patient(), byte).expect("patience has no end").1
+        self.ring().receive(process, &mut process.patient(), byte).expect("patience has no end")
     }
 
     fn try_receive(&self, process: &Process) -> Option<u8> {
-        self.ring().receive(process, &mut process.hasty(0), byte).map(|(_, byte)| byte)
+        self.ring().receive(process, &mut process.hasty(0), byte)
     }
 }
 
 #[test]
 fn a_message_is_seen_as_it_was_sent() {
-    check(3, || {
+    check(2, || {
         let shared = shared(1);
         let (sender, receiver) = (shared.world.join(0), shared.world.join(1));
         let other = shared.clone();
@@ -63,23 +71,8 @@ fn a_message_is_seen_as_it_was_sent() {
 }
 
 #[test]
-fn a_long_message_is_seen_as_it_was_sent() {
-    check(2, || {
-        let shared = shared(1);
-        let (sender, receiver) = (shared.world.join(0), shared.world.join(1));
-        let other = shared.clone();
-        let thread = thread::spawn(move || {
-            other.send(&[1; 16], &sender);
-            other.send(&[2; 16], &sender);
-        });
-        assert_eq!([shared.receive(&receiver), shared.receive(&receiver)], [1, 2]);
-        thread.join().unwrap();
-    });
-}
-
-#[test]
-fn two_senders_are_heard_each_in_order() {
-    check(2, || {
+fn two_senders_are_heard() {
+    check(1, || {
         let shared = shared(2);
         let (first, second, receiver) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
         let (one, two) = (shared.clone(), shared.clone());
@@ -101,7 +94,7 @@ fn two_senders_are_heard_each_in_order() {
 
 #[test]
 fn two_receivers_share_what_is_sent() {
-    check(2, || {
+    check(1, || {
         let shared = shared(2);
         let (sender, first, second) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
         let (one, two) = (shared.clone(), shared.clone());
@@ -112,4 +105,266 @@ fn two_receivers_share_what_is_sent() {
         got.sort_unstable();
         assert_eq!(got, [1, 2]);
     });
+}
+
+#[test]
+fn two_senders_share_the_room() {
+    check(1, || {
+        let shared = shared(1);
+        let (first, second, receiver) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        shared.send(&[0], &receiver);
+        let (one, two) = (shared.clone(), shared.clone());
+        let senders = [thread::spawn(move || one.send(&[1], &first)), thread::spawn(move || two.send(&[2], &second))];
+        let mut got = [shared.receive(&receiver), shared.receive(&receiver), shared.receive(&receiver)];
+        got.sort_unstable();
+        assert_eq!(got, [0, 1, 2]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn who_waits_by_other_means_is_woken_too() {
+    check(2, || {
+        let shared = shared(1);
+        let (first, second) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            // Sends when there is room for the second time.
+            other.send(&[1], &first);
+            let mut patience = first.patient();
+            while other.ring().is_full() {
+                patience.step();
+                let (word, announced) = other.ring().announce_sender();
+                if other.ring().is_full() {
+                    patience.sleep(word, announced);
+                }
+            }
+            assert!(other.try_send(&[2], &first));
+        });
+        let mut patience = second.patient();
+        for expected in [1, 2] {
+            while shared.ring().is_empty() {
+                patience.step();
+                let (word, announced) = shared.ring().announce_receiver();
+                if shared.ring().is_empty() {
+                    patience.sleep(word, announced);
+                }
+            }
+            assert_eq!(shared.try_receive(&second), Some(expected));
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_dies_leaves_no_hole_although_a_newcomer_has_its_slot() {
+    check(1, || {
+        let shared = shared(2);
+        let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            other.ring().send_until(Until::Written, &[7], &victim, &mut victim.hasty(0));
+            victim.die();
+            let newcomer = other.world.join(0);
+            other.send(&[1], &newcomer);
+        });
+        assert_eq!(shared.receive(&survivor), 1);
+        thread.join().unwrap();
+        assert!(shared.try_send(&[2], &survivor) && shared.try_send(&[3], &survivor));
+        assert!(!shared.try_send(&[4], &survivor));
+    });
+}
+
+#[test]
+fn what_a_dead_sender_wrote_is_seen_through_who_found_it() {
+    check(2, || {
+        let shared = shared(1);
+        let (victim, finder, next) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        let (one, two) = (shared.clone(), shared.clone());
+        one.ring().send_until(Until::Written, &[7], &victim, &mut victim.hasty(0));
+        let dying = thread::spawn(move || victim.die());
+        let finding = thread::spawn(move || two.ring().probe(&finder));
+        shared.send(&[1], &next);
+        dying.join().unwrap();
+        finding.join().unwrap();
+        assert_eq!(shared.try_receive(&next), Some(1));
+    });
+}
+
+#[test]
+fn a_receiver_that_dies_takes_one_message_with_it() {
+    check(2, || {
+        let shared = shared(1);
+        let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+        shared.send(&[1], &survivor);
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            other.ring().receive_until(Until::Taken, &victim);
+            victim.die();
+            let newcomer = other.world.join(0);
+            other.receive(&newcomer)
+        });
+        let sent = shared.ring().send(&[&[2]], &survivor, &mut survivor.patient(), |_, _| true);
+        assert_eq!((sent, thread.join().unwrap()), (Ok(()), 2));
+    });
+}
+
+#[test]
+fn a_living_process_whose_slot_is_new_is_not_taken_for_dead() {
+    check(2, || {
+        let shared = shared(1);
+        let receiver = shared.world.join(1);
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let sender = other.world.join(0);
+            other.send(&[1], &sender);
+        });
+        assert_eq!(shared.receive(&receiver), 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_dies_before_it_wakes_leaves_nobody_asleep() {
+    check(2, || {
+        let shared = shared(1);
+        let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let doomed = victim.doomed(Kill::Wake);
+            let ring = other.ring();
+            killed(&victim, || ring.send(&[&[1]], &doomed, &mut doomed.patient(), |_, _| true));
+        });
+        assert_eq!(shared.receive(&survivor), 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_receiver_that_is_killed_asleep_takes_no_message_with_it() {
+    check(1, || {
+        let shared = shared(1);
+        let (sender, victim, survivor) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        let (one, two) = (shared.clone(), shared.clone());
+        let dying = thread::spawn(move || {
+            let doomed = victim.doomed(Kill::Sleep);
+            killed(&victim, || one.ring().receive(&doomed, &mut doomed.patient(), byte)).flatten()
+        });
+        let sending = thread::spawn(move || two.send(&[1], &sender));
+        sending.join().unwrap();
+        if dying.join().unwrap().is_none() {
+            assert_eq!(shared.receive(&survivor), 1);
+        }
+    });
+}
+
+#[test]
+fn a_long_message_is_seen_as_it_was_sent() {
+    check(1, || {
+        let shared = shared(1);
+        let (sender, receiver) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            other.send(&[1; LONG], &sender);
+            other.send(&[2; LONG], &sender);
+        });
+        assert_eq!([shared.receive(&receiver), shared.receive(&receiver)], [1, 2]);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_long_message_is_left_alone_while_others_look_for_blocks() {
+    check(2, || {
+        let shared = shared(1);
+        let (sender, finder) = (shared.world.join(0), shared.world.join(1));
+        // There is memory from now on.
+        shared.ring().hold_blocks(LONG as u64, &finder, &mut finder.hasty(0));
+        let other = shared.clone();
+        let thread = thread::spawn(move || other.send(&[1; LONG], &sender));
+        shared.ring().reap_blocks(&finder);
+        thread.join().unwrap();
+        assert_eq!(shared.receive(&finder), 1);
+    });
+}
+
+#[test]
+fn a_living_reader_whose_slot_is_new_keeps_its_blocks() {
+    check(2, || {
+        let shared = shared(1);
+        let sender = shared.world.join(0);
+        shared.send(&[1; LONG], &sender);
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let receiver = other.world.join(1);
+            other.receive(&receiver)
+        });
+        // Takes what it finds, as the next message would.
+        shared.ring().reap_blocks(&sender);
+        shared.ring().hold_blocks(LONG as u64, &sender, &mut sender.hasty(0));
+        assert_eq!(thread.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_dead_sender_s_blocks_come_back() {
+    for until in [Until::Filled, Until::Written] {
+        check(1, move || {
+            let shared = shared(1);
+            let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+            let other = shared.clone();
+            let thread = thread::spawn(move || {
+                other.ring().send_until(until, &[7; LONG], &victim, &mut victim.hasty(0));
+                victim.die();
+                let newcomer = other.world.join(0);
+                other.send(&[1; LONG], &newcomer);
+            });
+            assert_eq!(shared.receive(&survivor), 1);
+            thread.join().unwrap();
+            assert!(shared.try_send(&[2; LONG], &survivor));
+        });
+    }
+}
+
+#[test]
+fn what_a_dead_sender_wrote_to_blocks_is_seen_through_who_found_it() {
+    check(1, || {
+        let shared = shared(1);
+        let (victim, finder, next) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        shared.ring().hold_blocks(LONG as u64, &victim, &mut victim.hasty(0));
+        let (one, two, three) = (shared.clone(), shared.clone(), shared.clone());
+        let dying = thread::spawn(move || {
+            three.ring().send_until(Until::Filled, &[7; LONG], &victim, &mut victim.hasty(0));
+            victim.die();
+        });
+        let finding = thread::spawn(move || two.ring().reap_blocks(&finder));
+        // A thread of its own, which does not see that the others have ended.
+        let sending = thread::spawn(move || one.try_send(&[2; LONG], &next));
+        dying.join().unwrap();
+        finding.join().unwrap();
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn a_dead_receiver_s_blocks_come_back() {
+    for until in [Until::Taken, Until::TakenOver] {
+        check(1, move || {
+            let shared = shared(1);
+            let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+            shared.send(&[7; LONG], &survivor);
+            let other = shared.clone();
+            let thread = thread::spawn(move || {
+                other.ring().receive_until(until, &victim);
+                victim.die();
+                let newcomer = other.world.join(0);
+                other.receive(&newcomer)
+            });
+            // The message itself or the dead one's share of it is in the way until somebody looks.
+            shared.send(&[1; LONG], &survivor);
+            assert_eq!(thread.join().unwrap(), 1);
+        });
+    }
 }

@@ -80,8 +80,9 @@ pub(super) const fn seen(word: u64, at: Position) -> Seen {
     }
 }
 
-/// Whether the word says that a message of this lap is in the cell, or on its way in or out. The lap's lowest `bits` bits (of an
-/// owner's word still fewer) are compared: a message that is gone may seem to be there, but not the other way round.
+/// Whether the word says that a message of this lap is in the cell, or on its way in or out. The lap's lowest `bits`
+/// bits (of an owner's word still fewer) are compared: a message that is gone may seem to be there, but not the other
+/// way round.
 pub(super) const fn may_hold(word: u64, lap: u64, bits: u32) -> bool {
     let held = Word(word);
     if held.owner().is_nobody() {

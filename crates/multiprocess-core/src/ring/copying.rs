@@ -1,8 +1,8 @@
-//! Copying between this process's own memory and memory that others change meanwhile: no ordinary copy, which would be a data
-//! race, and as fast as one.
+//! Copying between this process's own memory and memory that others change meanwhile: no ordinary copy, which would be
+//! a data race, and as fast as one.
 //!
-//! What is copied while another process writes it is any mixture of old and new bytes: the protocol sees to it that this
-//! happens only if a peer breaks it, and whoever reads the bytes expects anything.
+//! What is copied while another process writes it is any mixture of old and new bytes: the protocol sees to it that
+//! this happens only if a peer breaks it, and whoever reads the bytes expects anything.
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -10,7 +10,8 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 ///
 /// # Safety
 ///
-/// There are as many bytes at `to`, no reference is to them but to atomics, and other processes access them as they like.
+/// There are as many bytes at `to`, no reference is to them but to atomics, and other processes access them as they
+/// like.
 #[inline]
 pub(super) unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -57,12 +58,13 @@ pub(super) unsafe fn load_bytes(from: *const u8, into: &mut [u8]) {
 }
 
 fn split(bytes: &[AtomicU8]) -> (&[AtomicU8], &[AtomicU64], &[AtomicU8]) {
-    // SAFETY: eight bytes that are aligned are an `AtomicU64`, whatever they hold, and both kinds may be changed by others.
+    // SAFETY: eight bytes that are aligned are an `AtomicU64`, whatever they hold, and both kinds may be changed by
+    // others.
     unsafe { bytes.align_to::<AtomicU64>() }
 }
 
-/// The processor's own instructions, into which the compiler does not look: so it assumes nothing about what the bytes were or
-/// will be.
+/// The processor's own instructions, into which the compiler does not look: so it assumes nothing about what the bytes
+/// were or will be.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod processor {
     use core::arch::asm;
@@ -76,7 +78,8 @@ mod processor {
 
     /// # Safety
     ///
-    /// `length` bytes can be read at `from` and written at `to`, they do not overlap, and `length` is not below [`BLOCK`].
+    /// `length` bytes can be read at `from` and written at `to`, they do not overlap, and `length` is not below
+    /// [`BLOCK`].
     #[inline]
     pub(super) unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
         // Just behind the source, up to aliases, the string instruction takes twenty times as long on some processors.
@@ -97,7 +100,8 @@ mod processor {
     /// `length` bytes can be read at `from` and written at `to`, and they do not overlap.
     #[inline]
     unsafe fn copy_string(to: *mut u8, from: *const u8, length: usize) {
-        // SAFETY: this reads and writes exactly the bytes that the caller promises; the direction flag is clear by convention.
+        // SAFETY: this reads and writes exactly the bytes that the caller promises; the direction flag is clear by
+        // convention.
         unsafe {
             asm!(
                 "rep movsb",
@@ -111,7 +115,8 @@ mod processor {
 
     /// # Safety
     ///
-    /// `length` bytes can be read at `from` and written at `to`, they do not overlap, and are a multiple of [`BLOCK`], not 0.
+    /// `length` bytes can be read at `from` and written at `to`, they do not overlap, and are a multiple of [`BLOCK`],
+    /// not 0.
     #[inline]
     unsafe fn copy_blocks(to: *mut u8, from: *const u8, length: usize) {
         // SAFETY: this reads and writes exactly the bytes that the caller promises, 64 in each round.

@@ -42,8 +42,8 @@ impl<'a> Incoming<'a> {
         self.length as usize
     }
 
-    /// Whether what describes it in the ring was overwritten by a process that does not keep to the protocol. Then its length
-    /// is 0.
+    /// Whether what describes it in the ring was overwritten by a process that does not keep to the protocol. Then its
+    /// length is 0.
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }

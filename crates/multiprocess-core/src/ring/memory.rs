@@ -17,7 +17,8 @@ mod mapped {
         life: PhantomData<&'a AtomicU64>,
     }
 
-    // SAFETY: all access is by atomics, or by copies that expect others to write; the promise of `new` is for all threads.
+    // SAFETY: all access is by atomics, or by copies that expect others to write; the promise of `new` is for all
+    // threads.
     unsafe impl Send for Memory<'_> {}
     // SAFETY: a shared `Memory` can do no more than a copy of it.
     unsafe impl Sync for Memory<'_> {}
@@ -25,7 +26,8 @@ mod mapped {
     impl<'a> Memory<'a> {
         /// # Safety
         ///
-        /// There are `length` bytes at `base`, aligned to 8, for `'a`. This process sees them by atomics and such copies alone.
+        /// There are `length` bytes at `base`, aligned to 8, for `'a`. This process sees them by atomics and such
+        /// copies alone.
         pub unsafe fn new(base: NonNull<u8>, length: u64) -> Memory<'a> {
             Memory { base, length, life: PhantomData }
         }
@@ -77,8 +79,8 @@ mod modelled {
     use crate::atomics::AtomicU64;
     use loom::cell::UnsafeCell;
 
-    /// The memory of a model: at each offset a word, and beside it a cell, for which the model checker wants every two accesses
-    /// ordered. The protocol uses one of the two.
+    /// The memory of a model: at each offset a word, and beside it a cell, for which the model checker wants every two
+    /// accesses ordered. The protocol uses one of the two.
     #[derive(Debug)]
     pub struct Store {
         words: Vec<AtomicU64>,

@@ -2,7 +2,7 @@
 //!
 //! | What | Size |
 //! | --- | --- |
-//! | the words of all: `tail`, `head`, the three signals with what is rarely written, one line of the pool for each size of block | 128 bytes each |
+//! | `tail`, `head`, the three signals, the number of cells that are there, the words of the pools | 128 bytes each |
 //! | the cells | 64 bytes each |
 //! | for each size of block: a table with an entry for each block | 24 bytes an entry |
 //! | for each size of block: the blocks | see [`SIZES`] |
@@ -63,8 +63,8 @@ pub(super) const ENTRY: u64 = 24;
 /// The blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Class {
-    /// The words of all: where the stack of free blocks ends, how many were ever used, how many are there, where a search
-    /// looks next.
+    /// The words of all: where the stack of free blocks ends, how many were ever used, how many are there, where a
+    /// search looks next.
     pub(super) words: u64,
     pub(super) table: u64,
     pub(super) blocks: u64,
@@ -161,8 +161,8 @@ pub(super) const fn class_of(length: u64) -> usize {
     class
 }
 
-/// How many blocks of a size there are. Those that a full ring takes with a message of that size in each cell, and some for
-/// messages that are just being written or read; within limits, because each process maps them all.
+/// How many blocks of a size there are. Those that a full ring takes with a message of that size in each cell, and some
+/// for messages that are just being written or read; within limits, because each process maps them all.
 #[cfg(not(loom))]
 const fn count(class: usize, capacity: u64) -> u64 {
     const GIB: u64 = 1 << 30;

@@ -6,11 +6,12 @@
 //! | a living owner | a message is written to it, or read from it | `queue`, to queued; `give_back`, to free |
 //! | nobody, bit 16, a position | part of the message at that position | its receiver, to held |
 //! | a dead owner | as held | `reap`, to free |
-//! | a position whose message is gone | left by one that died before the message was there, or before it was read | `reap`, to free |
+//! | a position that is past | its sender died before it was there, or its receiver | `reap`, to free |
 //!
-//! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block, or that
-//! holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an index that is
-//! not there is found by the hand, which goes round all blocks, a few at each search that the stack does not satisfy.
+//! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block,
+//! or that holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an
+//! index that is not there is found by the hand, which goes round all blocks, a few at each search that the stack does
+//! not satisfy.
 
 use super::cell;
 use super::memory::Memory;
@@ -26,9 +27,9 @@ const INDEX_SHIFT: u32 = 18;
 const LAP_SHIFT: u32 = 42;
 const LAP_BITS: u32 = 64 - LAP_SHIFT;
 /// How many hints of the stack a search tries.
-const HINTS: u32 = 8;
+const HINTS: u32 = if cfg!(loom) { 1 } else { 8 };
 /// How many blocks the hand passes in a search before new ones are used.
-const STEPS: u64 = 16;
+const STEPS: u64 = if cfg!(loom) { 1 } else { 16 };
 /// How much memory is asked for at once at the least.
 const GROWTH: u64 = 64 << 10;
 
@@ -120,17 +121,15 @@ impl<'a> Pool<'a> {
         });
     }
 
-    /// Holds the blocks of the message at `at`, whose cell this process holds. How many of them are what they should be.
+    /// Holds the blocks of the message at `at`, whose cell this process holds. How many of them are what they should
+    /// be.
     pub(super) fn take_over(&self, first: u64, count: u64, at: Position, me: Owner) -> u64 {
-        let mut held = 0;
+        let (mut held, word) = (0, Word::held_by(me).0);
         self.each(first, count, |block| {
-            let holder = self.holder(block);
-            let right = holder.load(Relaxed) == queued(at);
-            if right {
-                // Release: see `ring.gather`.
-                holder.store(Word::held_by(me).0, order!("ring.hand", Release));
-                held += 1;
-            }
+            // Release: see `ring.gather`.
+            let right =
+                self.holder(block).compare_exchange(queued(at), word, order!("ring.hand", Release), Relaxed).is_ok();
+            held += u64::from(right);
             right
         });
         held
@@ -140,11 +139,10 @@ impl<'a> Pool<'a> {
     pub(super) fn give_back(&self, first: u64, count: u64, me: Owner) {
         let mut top = self.top();
         self.each(first, count, |block| {
-            let holder = self.holder(block);
-            let right = holder.load(Relaxed) == Word::held_by(me).0;
+            // Release: pairs with `ring.gather`; what was read from the block was read before.
+            let order = order!("ring.give_back", Release);
+            let right = self.holder(block).compare_exchange(Word::held_by(me).0, 0, order, Relaxed).is_ok();
             if right {
-                // Release: pairs with `ring.gather`; what was read from the block was read before.
-                holder.store(0, order!("ring.give_back", Release));
                 self.push(&mut top, block);
             }
             right
@@ -152,25 +150,23 @@ impl<'a> Pool<'a> {
         self.word(0).store(top, Relaxed);
     }
 
-    /// Frees what dead processes hold, and what belongs to messages that are gone; whether there was any. `cell` tells the word
-    /// of the cell at an index.
+    /// Frees what dead processes hold, and what belongs to messages that are gone; whether there was any. `cell` tells
+    /// the word of the cell at an index.
     pub(super) fn reap(&self, world: &impl Environment, cell: impl Fn(u64) -> Option<&'a AtomicU64>) -> bool {
         let me = world.me();
         let (mut living, mut found) = (Owner::NOBODY, false);
         for block in 0..self.present() {
             let holder = self.holder(block);
-            // Acquire: pairs with `ring.gather` and `ring.hand`, so that the holder's slot is seen as it was then; and with
-            // `ring.queue`.
+            // Acquire: pairs with `ring.gather` and `ring.hand`, so that the holder's slot is seen as it was then; and
+            // with `ring.queue`.
             let seen = holder.load(order!("ring.reap", Acquire));
             let owner = Word(seen).owner();
             let kept = if !owner.is_nobody() {
                 owner == me || owner == living || world.is_alive(owner)
             } else if seen & QUEUED != 0 {
                 let (index, lap) = (seen >> INDEX_SHIFT & (CELLS - 1), seen >> LAP_SHIFT);
-                // Acquire: pairs with whoever has ended the message; what was read from the block was read before.
-                let is_there =
-                    |cell: &AtomicU64| cell::may_hold(cell.load(order!("ring.gone", Acquire)), lap, LAP_BITS);
-                cell(index).is_some_and(is_there)
+                // Relaxed: see `ring.queue`. What a message's receiver reads it reads from blocks that it holds.
+                cell(index).is_some_and(|cell| cell::may_hold(cell.load(Relaxed), lap, LAP_BITS))
             } else {
                 seen == 0
             };
@@ -247,8 +243,10 @@ impl<'a> Pool<'a> {
     /// Holds `block` if it is free.
     fn hold(&self, block: u64, me: Owner) -> bool {
         let holder = self.holder(block);
-        // Acquire: pairs with whatever makes a block free. Release: who finds this process dead sees its slot as it is now.
-        holder.load(Relaxed) == 0
+        // Acquire: pairs with whatever makes a block free. Release: who finds this process dead sees its slot as it is
+        // now. To look first is cheaper; the model checker would not see that the exchange has rivals which looked
+        // before.
+        (cfg!(loom) || holder.load(Relaxed) == 0)
             && holder.compare_exchange(0, Word::held_by(me).0, order!("ring.gather", AcqRel), Relaxed).is_ok()
     }
 

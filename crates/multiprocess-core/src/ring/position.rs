@@ -65,8 +65,8 @@ impl Position {
         Position(self.0.wrapping_sub(LAP))
     }
 
-    /// How many positions lie from `earlier` to this one: 0 if it is later (as damaged or outdated numbers are), and no more
-    /// than there are cells.
+    /// How many positions lie from `earlier` to this one: 0 if it is later (as damaged or outdated numbers are), and no
+    /// more than there are cells.
     pub(super) const fn since(self, earlier: Position, cells: u64) -> u64 {
         // Laps differ by one at the most unless something is damaged.
         let laps = self.lap().wrapping_sub(earlier.lap()) << INDEX_BITS >> INDEX_BITS;

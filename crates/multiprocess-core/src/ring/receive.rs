@@ -75,8 +75,8 @@ impl<'a> Ring<'a> {
         } else {
             (chain, damaged) = self.take_over(length, self.memory.load(offset + 16), at, me);
         }
-        // Release: pairs with `ring.claim`; what was read from the cell was read before. Nobody else changes what a living
-        // process reads.
+        // Release: pairs with `ring.claim`; what was read from the cell was read before. Nobody else changes what a
+        // living process reads.
         self.cell(at).store(cell::free(at.next_lap()), order!("ring.free", Release));
         Incoming::new(self, if damaged { 0 } else { length }, damaged, words, chain)
     }
@@ -131,7 +131,7 @@ impl<'a> Ring<'a> {
                 Step::TimedOut => return self.take(me, false).map(|at| (at, slept)),
                 Step::Sleep => {
                     let announced = self.items().announce();
-                    // Pairs with `ring.sent` and `ring.buried`.
+                    // Pairs with `ring.sent`.
                     fence!("ring.await_item");
                     match self.take(me, false) {
                         Some(at) => return Some((at, slept)),

@@ -32,10 +32,25 @@ pub(super) enum Blocked {
 }
 
 /// What is written into a cell: the length, and the message or its first block.
-struct Content {
+pub(super) struct Content {
     length: u64,
     words: [u64; INLINE_WORDS],
     used: usize,
+}
+
+impl Content {
+    /// All of a message.
+    #[inline]
+    pub(super) fn whole(parts: &[&[u8]], length: u64) -> Content {
+        Content { length, words: gathered(parts), used: length.div_ceil(8) as usize }
+    }
+
+    /// Where a message lies.
+    pub(super) fn of(chain: Chain, length: u64) -> Content {
+        let mut words = [0; INLINE_WORDS];
+        words[0] = chain.first;
+        Content { length, words, used: 1 }
+    }
 }
 
 /// Blocks that are given back unless they are queued.
@@ -66,8 +81,8 @@ impl<E: Environment> Drop for Held<'_, E> {
 }
 
 impl<'a> Ring<'a> {
-    /// Sends the concatenation of `parts` as one message, when there is room while `wait` has patience. `grow` is asked for
-    /// memory, by offset and length, before it is used first; it may be asked for the same memory again.
+    /// Sends the concatenation of `parts` as one message, when there is room while `wait` has patience. `grow` is asked
+    /// for memory, by offset and length, before it is used first; it may be asked for the same memory again.
     ///
     /// # Errors
     ///
@@ -88,8 +103,7 @@ impl<'a> Ring<'a> {
         if length > INLINE {
             return self.send_large(parts, length, world, wait, &mut grow);
         }
-        let content = Content { length, words: gathered(parts), used: length.div_ceil(8) as usize };
-        self.enqueue(&content, None, world, wait, &mut grow)
+        self.enqueue(&Content::whole(parts, length), None, world, wait, &mut grow)
     }
 
     #[cold]
@@ -108,10 +122,7 @@ impl<'a> Ring<'a> {
         let slept = self.await_room(world, wait)?;
         let sent = self.hold(length, world, wait, grow).and_then(|held| {
             self.fill(held.chain, parts);
-            let mut words = [0; INLINE_WORDS];
-            words[0] = held.chain.first;
-            let content = Content { length, words, used: 1 };
-            self.enqueue(&content, Some(held.chain), world, wait, grow)?;
+            self.enqueue(&Content::of(held.chain, length), Some(held.chain), world, wait, grow)?;
             core::mem::forget(held);
             Ok(())
         });
@@ -135,14 +146,7 @@ impl<'a> Ring<'a> {
             Ok(at) => (at, false),
             Err(blocked) => self.claim_slowly(blocked, me, world, wait, grow)?,
         };
-        let offset = self.plan.cell(at.index());
-        self.memory.store(offset + 8, content.length);
-        for (place, word) in (0..).zip(&content.words[..content.used]) {
-            self.memory.store(offset + 16 + 8 * place, *word);
-        }
-        if let Some(chain) = chain {
-            self.pool(chain.class).queue(chain.first, chain.count, at);
-        }
+        self.write(at, content, chain);
         // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
         self.cell(at).store(cell::full(at), order!("ring.publish", Release));
         self.pass(plan::TAIL, at);
@@ -155,6 +159,19 @@ impl<'a> Ring<'a> {
             self.room().wake(1, world);
         }
         Ok(())
+    }
+
+    /// Writes what the cell that this process holds is to contain.
+    #[inline]
+    pub(super) fn write(&self, at: Position, content: &Content, chain: Option<Chain>) {
+        let offset = self.plan.cell(at.index());
+        self.memory.store(offset + 8, content.length);
+        for (place, word) in (0..).zip(&content.words[..content.used]) {
+            self.memory.store(offset + 16 + 8 * place, *word);
+        }
+        if let Some(chain) = chain {
+            self.pool(chain.class).queue(chain.first, chain.count, at);
+        }
     }
 
     /// Claims the first cell that is free: tried at once, or only if it looks free.
@@ -205,7 +222,7 @@ impl<'a> Ring<'a> {
                     Step::TimedOut => return self.claim_at_last(me).map(|at| (at, slept)),
                     Step::Sleep => {
                         announced = Some(self.room().announce());
-                        // Pairs with `ring.received` and `ring.buried`.
+                        // Pairs with `ring.received`.
                         fence!("ring.await_room");
                     }
                 }
@@ -272,30 +289,34 @@ impl<'a> Ring<'a> {
     {
         let class = plan::class_of(length);
         let count = length.div_ceil(self.pool(class).size());
-        let mut patient = true;
+        let (mut patient, mut look) = (true, true);
         loop {
-            let mut held = Held { ring: *self, world, chain: Chain::none(class) };
-            match held.gather(count, grow) {
-                Ok(()) => return Ok(held),
-                Err(Shortage::NoMemory) => return Err(Refused::NoMemory),
-                Err(Shortage::Taken) => drop(held),
+            if look {
+                let mut held = Held { ring: *self, world, chain: Chain::none(class) };
+                match held.gather(count, grow) {
+                    Ok(()) => return Ok(held),
+                    Err(Shortage::NoMemory) => return Err(Refused::NoMemory),
+                    Err(Shortage::Taken) => {}
+                }
             }
             if !patient {
                 return Err(Refused::Full);
             }
+            let mut announced = None;
             match wait.step() {
                 Step::Retry => {}
                 Step::Probe => self.reap(world),
                 Step::TimedOut => patient = false,
                 Step::Sleep => {
-                    let announced = self.free_memory().announce();
+                    announced = Some(self.free_memory().announce());
                     // Pairs with `ring.freed`.
                     fence!("ring.await_memory");
-                    // Not `gather`, which in vain would give back what it had, and so wake the others, and them us.
-                    if !self.pool(class).has_free(count) {
-                        wait.sleep(self.free_memory().0, announced);
-                    }
                 }
+            }
+            // To gather in vain would be to give back what was there, and so to wake the others, and they us.
+            look = !patient || self.pool(class).has_free(count);
+            if let Some(announced) = announced.filter(|_| !look) {
+                wait.sleep(self.free_memory().0, announced);
             }
         }
     }

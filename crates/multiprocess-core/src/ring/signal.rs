@@ -6,8 +6,8 @@ use crate::wait::Environment;
 const WAITERS: u64 = 1;
 const EPOCH: u64 = 2;
 
-/// A signal. Whoever wants to sleep: announce, fence, look again, sleep while the word is as announced. Whoever has changed
-/// what others may wait for: fence, and wake if somebody has announced. One of the two fences comes first.
+/// A signal. Whoever wants to sleep: announce, fence, look again, sleep while the word is as announced. Whoever has
+/// changed what others may wait for: fence, and wake if somebody has announced. One of the two fences comes first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signal<'a>(pub(super) &'a AtomicU64);
 
@@ -30,7 +30,8 @@ impl<'a> Signal<'a> {
         self.0.load(Relaxed) & WAITERS != 0
     }
 
-    /// Ends the sleep of up to `count`, and of those who are about to fall asleep. The flag goes off when there are fewer.
+    /// Ends the sleep of up to `count`, and of those who are about to fall asleep. The flag goes off when there are
+    /// fewer.
     #[cold]
     pub(super) fn wake(self, count: u32, world: &impl Environment) {
         let signal = self.0.fetch_add(EPOCH, Relaxed).wrapping_add(EPOCH);

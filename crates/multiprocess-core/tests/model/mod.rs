@@ -158,8 +158,8 @@ pub struct Patient {
     world: World,
     /// How many deaths there had been at the last probe.
     seen: Option<u32>,
-    /// The value of the last sleep.
-    probed: Option<u64>,
+    /// The word and the value of the last sleep.
+    probed: Option<(usize, u64)>,
     sleeps: u32,
     bell: Arc<Condvar>,
 }
@@ -174,7 +174,8 @@ impl Wait for Patient {
     }
 
     fn sleep(&mut self, word: &AtomicU64, expected: u64) {
-        if self.probed.replace(expected) != Some(expected) {
+        let asleep = Some((address(word), expected));
+        if std::mem::replace(&mut self.probed, asleep) != asleep {
             self.seen = None;
             return;
         }
