@@ -1,6 +1,6 @@
 //! `channel::wait`: whichever of many things is ready first.
 
-use multiprocess::channel::{Waitable, wait};
+use multiprocess::channel::{Waitable, bounded, pipe, wait};
 use multiprocess::{Event, Fd, Semaphore, StartMethod};
 use multiprocess_sys::seam::{self, Plan};
 use multiprocess_tests::gate::{Closed, Gate, pass};
@@ -78,17 +78,19 @@ fn say_ten_lines(address: SocketAddr, who: u64, pause_ms: u64) {
     }
 }
 
-/// `TestWait.test_wait_timeout`: nothing before the time, and what is ready at once. Events beside it change nothing.
+/// `TestWait.test_wait_timeout`: nothing before the time, and what is ready at once. Events and receivers beside the
+/// connections change nothing.
 fn wait_timeout(method: StartMethod) {
-    let (a, b) = UnixStream::pair().expect("sockets can be made");
+    let (a, b) = pipe::<(), ()>().expect("a pipe can be made");
     let (event, never) = (Event::new().expect("an event can be made"), Event::new().expect("another one"));
-    let cases: [&[&dyn Waitable]; 3] = [&[&a, &b], &[&event, &never], &[&a, &event, &b, &never]];
+    let (_sender, receiver) = bounded::<()>(1).expect("a channel can be made");
+    let cases: [&[&dyn Waitable]; 3] = [&[&a, &b], &[&event, &receiver], &[&a, &event, &receiver, &b, &never]];
     for objects in cases {
         let begin = Instant::now();
         assert_eq!(wait(objects, Some(SHORT)).expect("they can be waited for"), NOTHING);
         assert!(begin.elapsed() >= SHORT);
     }
-    (&b).write_all(b"x").expect("a socket can be written");
+    b.send(()).expect("a connection can be written to");
     start(method, |event: Event| event.set(), (event.clone(),)).join().expect("the child returns");
     let begin = Instant::now();
     for (objects, ready) in cases.into_iter().zip([&[0][..], &[0], &[0, 1]]) {
@@ -97,24 +99,22 @@ fn wait_timeout(method: StartMethod) {
     assert!(begin.elapsed() < LONG.expect("a time") / 2);
 }
 
-/// `TestWait.test_wait_integer`: two sockets and a process, which is ready when it has ended; exactly those that are ready.
+/// `TestWait.test_wait_integer`: two connections and a process, which is ready when it has ended; exactly those that are ready.
 fn wait_integer(method: StartMethod) {
-    let (mut a, mut b) = UnixStream::pair().expect("sockets can be made");
+    let (a, b) = pipe::<(), ()>().expect("a pipe can be made");
     let semaphore = Semaphore::new(0).expect("a semaphore can be made");
     let (gate, closed) = Gate::new();
     let child = start(method, release_and_stay, (semaphore.clone(), closed));
     drop(semaphore.acquire());
 
-    let ready = |a: &UnixStream, b: &UnixStream, timeout| {
-        wait(&[a, &child, b], timeout).expect("a process and sockets can be waited for")
-    };
-    assert_eq!(ready(&a, &b, Some(SHORT)), NOTHING);
+    let ready = |timeout| wait(&[&a, &child, &b], timeout).expect("a process and connections can be waited for");
+    assert_eq!(ready(Some(SHORT)), NOTHING);
     gate.open();
-    assert_eq!(ready(&a, &b, LONG), [1]);
-    a.write_all(b"x").expect("a socket can be written");
-    assert_eq!(ready(&a, &b, LONG), [1, 2]);
-    b.write_all(b"x").expect("a socket can be written");
-    assert_eq!(ready(&a, &b, LONG), [0, 1, 2]);
+    assert_eq!(ready(LONG), [1]);
+    a.send(()).expect("a connection can be written to");
+    assert_eq!(ready(LONG), [1, 2]);
+    b.send(()).expect("a connection can be written to");
+    assert_eq!(ready(LONG), [0, 1, 2]);
     child.join().expect("the child returns");
 }
 
@@ -125,12 +125,13 @@ fn release_and_stay(semaphore: Semaphore, gate: Closed) {
 
 /// `TestWait.test_neg_timeout`, adapted: a time has no sign, and one of no length is a look.
 fn neg_timeout(method: StartMethod) {
-    let (a, _b) = UnixStream::pair().expect("sockets can be made");
+    let (a, _b) = pipe::<(), ()>().expect("a pipe can be made");
+    let (_sender, receiver) = bounded::<()>(1).expect("a channel can be made");
     let (gate, closed) = Gate::new();
     let child = start(method, pass, (closed,));
     let event = Event::new().expect("an event can be made");
     let begin = Instant::now();
-    let cases: [&[&dyn Waitable]; 4] = [&[&a], &[&event], &[&child], &[&a, &event, &child]];
+    let cases: [&[&dyn Waitable]; 5] = [&[&a], &[&event], &[&receiver], &[&child], &[&a, &event, &receiver, &child]];
     for objects in cases {
         assert_eq!(wait(objects, LOOK).expect("they can be looked at"), NOTHING);
     }

@@ -70,3 +70,8 @@ fn barriers() {
 fn names() {
     killed_within(&["named"], POINTS, 0);
 }
+
+#[test]
+fn channels() {
+    killed_within(&["Sender", "Receiver", "JoinableQueue"], FEWER, 3);
+}

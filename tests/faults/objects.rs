@@ -40,6 +40,12 @@ fn call_of_the_waiter_fails() {
     mishaps(&["wait"], &["fork-server"]);
 }
 
+/// Pipes with everything that can go through them, and listeners.
+#[test]
+fn call_of_who_talks_fails() {
+    mishaps(&["pipe", "listener"], &["fork-server"]);
+}
+
 fn mishaps(cases: &[&str], methods: &[&str]) {
     watched("programs in which calls about shared objects fail", LIMIT, || {
         let mut wrong = Vec::new();

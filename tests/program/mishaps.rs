@@ -4,8 +4,8 @@
 //! Each step fails one call and then does the same undisturbed. It prints `complaint` and what is wrong, and in the end
 //! `struck`, how many calls failed, and how often that was an error.
 
-use multiprocess::channel::{self, SendError, Waitable};
-use multiprocess::{Child, Error, Event, Group, JoinError, JoinableQueue, Lock, Process, Semaphore, SharedMemory};
+use multiprocess::channel::{self, Client, Listener, SendError, Waitable};
+use multiprocess::{Child, Error, Event, Fd, Group, JoinError, JoinableQueue, Lock, Process, Semaphore, SharedMemory};
 use multiprocess_sys::seam::{self, Plan};
 use multiprocess_tests::gate::{Gate, pass};
 use multiprocess_tests::names::unique;
@@ -34,7 +34,7 @@ const LENGTH: usize = 100_000;
 type Work = fn(&Stage) -> Result<Counts, Refusal>;
 
 /// All of that, by its name; whether an error names the object.
-const CASES: [(&str, Work, bool); 16] = [
+const CASES: [(&str, Work, bool); 18] = [
     ("lock", |_| use_lock(&Lock::new()?), false),
     ("lock-create", |stage| use_lock(&Lock::create(&stage.name)?), true),
     ("lock-open", |stage| use_lock(&Lock::open(&stage.name)?), true),
@@ -51,6 +51,8 @@ const CASES: [(&str, Work, bool); 16] = [
     ("return", Stage::take_back, false),
     ("arrive", Stage::arrive, false),
     ("wait", |_| wait_in_vain(), false),
+    ("pipe", |_| talk(), false),
+    ("listener", |stage| meet(&stage.name), false),
 ];
 
 /// How many calls failed in another process, and how many it made; those of this one are known.
@@ -213,6 +215,37 @@ fn use_group(group: &Group) -> Result<Counts, Refusal> {
     condition.notify_all();
     drop(semaphore.try_acquire().expect("there is a permit"));
     use_lock(&lock)
+}
+
+/// A pipe, and what goes through it in one piece, beside it in memory, and in bundles.
+fn talk() -> Result<Counts, Refusal> {
+    let (near, far) = channel::pipe::<(Vec<u8>, Vec<Fd>), Vec<u8>>()?;
+    let zero = std::fs::File::open("/dev/zero").expect("a file can be opened");
+    for (length, count) in [(10, 1), (200_000, 0), (10, 300)] {
+        let copy = |_| Fd(zero.try_clone().expect("a file can be duplicated").into());
+        near.send((vec![7; length], (0..count).map(copy).collect())).map_err(Error::from)?;
+        let (bytes, files) = far.recv().map_err(Error::from)?;
+        assert_eq!((bytes.len(), files.len()), (length, count));
+    }
+    far.send_timeout(vec![7; 50_000], GRACE).map_err(Error::from)?;
+    assert_eq!(near.recv_timeout(GRACE).map_err(Error::from)?, [7; 50_000]);
+    Ok(None)
+}
+
+/// A listener with a file, and a client.
+fn meet(name: &str) -> Result<Counts, Refusal> {
+    let path = std::env::temp_dir().join(name);
+    let met = || {
+        let listener = Listener::bind(&path)?;
+        let near = Client::new(&path).connect::<u8, u8>()?;
+        let far = listener.accept::<u8, u8>()?;
+        near.send(7)?;
+        assert_eq!(far.recv()?, 7);
+        Ok::<(), Error>(())
+    };
+    let met = met();
+    assert!(!path.exists(), "its file is left: {met:?}");
+    met.map(|()| None).map_err(Refusal::from)
 }
 
 /// Waits for handles, for words, for both, and for more words than one call takes.

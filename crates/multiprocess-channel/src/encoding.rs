@@ -1,6 +1,6 @@
 //! A message as bytes, and back: small ones without allocating, `Vec<u8>` without copying it more than once.
 //!
-//! A `Vec<u8>` is its length as a varint and its bytes, in the ring as in any parcel; here the two are handed to the ring as two
+//! A `Vec<u8>` is its length as a varint and its bytes, in the ring and in pipes as in any parcel; here the two are handed to the ring as two
 //! parts, and the bytes are copied out of it straight into the vector that the receiver gets.
 
 use crate::end::{End, Unreceived, Unsent};
@@ -62,12 +62,12 @@ fn keep_room(bytes: Vec<u8>) {
 
 /// Whether `T` is `Vec<u8>`.
 #[inline]
-fn is_bytes<T>() -> bool {
+pub(crate) fn is_bytes<T>() -> bool {
     typeid::of::<T>() == TypeId::of::<Vec<u8>>()
 }
 
 #[inline]
-fn as_bytes<T>(value: &T) -> Option<&[u8]> {
+pub(crate) fn as_bytes<T>(value: &T) -> Option<&[u8]> {
     let value: *const T = value;
     // SAFETY: if so, the two are one type, which has no lifetime in it; the reference is as long-lived as the one that came.
     is_bytes::<T>().then(|| unsafe { &*value.cast::<Vec<u8>>() }).map(Vec::as_slice)
@@ -75,7 +75,7 @@ fn as_bytes<T>(value: &T) -> Option<&[u8]> {
 
 /// The value that `bytes` are, if `T` is `Vec<u8>`.
 #[inline]
-fn of_bytes<T>(bytes: Vec<u8>) -> T {
+pub(crate) fn of_bytes<T>(bytes: Vec<u8>) -> T {
     assert!(is_bytes::<T>(), "a value that is a vector of bytes");
     let bytes = ManuallyDrop::new(bytes);
     // SAFETY: the two are one type; what was copied is not dropped.
@@ -169,7 +169,7 @@ fn read_bytes(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
 }
 
 #[cold]
-fn malformed() -> Error {
+pub(crate) fn malformed() -> Error {
     Error::new(ErrorKind::Decode, "its bytes are no `Vec<u8>`")
 }
 
@@ -191,7 +191,7 @@ fn resize(bytes: &mut Vec<u8>, length: usize) -> Result<(), Error> {
 
 /// A number as postcard writes it, and how many bytes that takes.
 #[inline]
-fn prefix(number: u64) -> ([u8; PREFIX_MAX], usize) {
+pub(crate) fn prefix(number: u64) -> ([u8; PREFIX_MAX], usize) {
     let (mut bytes, mut left, mut length) = ([0; PREFIX_MAX], number, 1);
     while left >= 0x80 {
         bytes[length - 1] = left as u8 | 0x80;
@@ -203,7 +203,7 @@ fn prefix(number: u64) -> ([u8; PREFIX_MAX], usize) {
 }
 
 /// The number at the beginning of `bytes`, and how many bytes it takes.
-fn parse_prefix(bytes: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn parse_prefix(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut number = 0u64;
     for (place, byte) in bytes.iter().enumerate().take(PREFIX_MAX) {
         let bits = u64::from(byte & 0x7f);

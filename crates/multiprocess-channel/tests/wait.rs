@@ -195,6 +195,26 @@ fn no_wake_up_is_lost_in_many_rounds() {
 }
 
 #[test]
+fn the_same_object_may_be_there_twice() {
+    let event = events(1);
+    let (reader, writer) = pipe().unwrap();
+    let (child, mut tell) = setter(&event);
+    let objects: [&dyn Waitable; 4] = [&event[0], &reader, &event[0], &reader];
+    let short = Some(Duration::from_millis(20));
+    assert_eq!(wait(&[&event[0], &event[0]], short).unwrap(), NOTHING);
+    assert_eq!(wait(&objects, short).unwrap(), NOTHING);
+    tell.write_all(&[0]).unwrap();
+    assert_eq!(wait(&[&event[0], &event[0]], None).unwrap(), [0, 1]);
+    event[0].clear();
+    tell.write_all(&[0]).unwrap();
+    assert_eq!(wait(&objects, None).unwrap(), [0, 2]);
+    drop(writer);
+    assert_eq!(wait(&objects, None).unwrap(), [0, 1, 2, 3]);
+    drop(tell);
+    child.join().unwrap();
+}
+
+#[test]
 fn an_event_is_seen_although_its_setter_is_killed() {
     for beside in [false, true] {
         let event = Event::new().unwrap();

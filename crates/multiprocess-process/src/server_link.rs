@@ -8,16 +8,17 @@
 //! | state | the program has | the spare child | becomes |
 //! | --- | --- | --- | --- |
 //! | Absent | nothing | does not exist, or is dying | Asked, when a start has ended: [`REFILL`] is sent with the other end of a new socket |
-//! | Asked | its socket | is being made, or has said hello and sleeps in a receive | Ready, when a look finds its [`HELLO`]; Absent, when it finds [`REFUSED`], the socket's end or damage |
+//! | Asked | its socket | is being made, or has said hello and sleeps in a receive | Ready, when a look finds its [`HELLO`]; Absent, when it finds [`REFUSED`], the socket's end or damage, or when a start takes it: the [`REQUEST`] goes into its socket, and the start waits for its hello as for a child of its own |
 //! | Ready | its socket, number and pidfd | sleeps in a receive | Absent: a start sends it the [`REQUEST`], and from then on it is an ordinary child |
 //!
-//! A look never waits: an Asked whose hello is not there stays Asked, and that start is an ordinary clone. The state says nothing
-//! of who lives; what a death means in each is the same whenever it is noticed:
+//! A start that finds Asked takes it, because the server serves in order: a child of the start's own would be born after this one. From
+//! there on it is like any child that was asked for with its request (`protocol.rs`). The state says nothing of who lives; what
+//! a death means in each is the same whenever it is noticed:
 //!
 //! | state | the program dies | the server dies | the spare child dies |
 //! | --- | --- | --- | --- |
 //! | Absent | nothing is left | the next start makes another server | (there is none) |
-//! | Asked | the child finds its socket's end, in its hello or its receive, and ends; a server that has not cloned yet ends first | before the clone, the other end dies with the message, and a look finds the end of the socket; after it, nothing: it serves one more start | a look finds the end of the socket; nothing ran |
+//! | Asked | the child finds its socket's end, in its hello or its receive, and ends; a server that has not cloned yet ends first | before the clone, the other end dies with the message, and a look finds the end of the socket; after it, nothing: it serves one more start. A start that waits for the hello is made again with another server | a look finds the end of the socket, or sending the request fails: nothing ran, and the start asks for another; a start that waits for the hello fails, as with any child that dies before it |
 //! | Ready | the child finds its socket's end and ends | nothing: it serves one more start | before the request, sending that fails; after it, the socket's end answers, as for every child: the request was given once, so the start is not made again |
 //!
 //! # Who reaps it
@@ -66,18 +67,6 @@ enum Spare {
     Ready(Newborn),
 }
 
-impl Spare {
-    fn take_ready(&mut self) -> Option<Newborn> {
-        match std::mem::replace(self, Spare::Absent) {
-            Spare::Ready(newborn) => Some(newborn),
-            other => {
-                *self = other; // one that is on its way serves the next start
-                None
-            }
-        }
-    }
-}
-
 /// What came of asking for a child.
 pub(crate) enum Birth {
     /// It lives, and has its request.
@@ -124,24 +113,36 @@ impl Server {
         self.process.get().and_then(Process::has_ended).unwrap_or(true)
     }
 
-    /// Gives a request to the spare child, if there is one and it is ready.
-    pub(crate) fn start_spare(&self, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Option<Newborn> {
+    /// Gives a request to the spare child, if there is one or one is being made: that one comes sooner than any that is asked for
+    /// now. `None` where there is none, or it turns out to be dead: nothing ran.
+    pub(crate) fn start_spare(&self, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Result<Option<Birth>, Error> {
         // Another thread is about to take it: then this start does without.
-        let mut spare = self.spare.try_lock().ok()?;
+        let Ok(mut spare) = self.spare.try_lock() else { return Ok(None) };
         self.advance(&mut spare);
-        let newborn = spare.take_ready()?;
+        let taken = std::mem::replace(&mut *spare, Spare::Absent);
         drop(spare);
-        newborn.process.runtime().spare_is_taken(newborn.socket.handle());
-        // One that was killed meanwhile refuses, and has run nothing.
-        // The start has just seen that the runtime is intact, so the descriptor is ours.
-        let sent = newborn.socket.handle().send(REQUEST, parts, handles);
-        if sent.is_err() {
-            if let Ok(process) = newborn.process.get() {
-                newborn.process.runtime().watch(newborn.pid, process);
-            }
-            return None;
+        match taken {
+            Spare::Absent => Ok(None),
+            Spare::Asked(socket) => self.start_asked(socket, parts, handles),
+            Spare::Ready(newborn) => Ok(start_ready(newborn, parts, handles)),
         }
-        Some(newborn)
+    }
+
+    /// The request lies in the socket before the child has said hello, as for a child that is asked for with its request.
+    fn start_asked(
+        &self,
+        socket: Kept<Socket>,
+        parts: &[&[u8]],
+        handles: &[BorrowedHandle<'_>],
+    ) -> Result<Option<Birth>, Error> {
+        let runtime = self.control.runtime();
+        runtime.spare_is_taken(socket.handle());
+        if socket.handle().send(REQUEST, parts, handles).is_err() {
+            drop(socket);
+            runtime.mourn();
+            return Ok(None);
+        }
+        self.await_hello(socket).map(Some).inspect_err(|_| runtime.mourn())
     }
 
     /// Asks for a child of its own for `request`.
@@ -155,10 +156,12 @@ impl Server {
         }
         drop(theirs);
         // A child that nobody has heard of finds its socket closed, and ends.
-        self.await_hello(ours).inspect_err(|_| self.control.runtime().mourn())
+        let runtime = self.control.runtime();
+        self.await_hello(Kept::new(ours, runtime)).inspect_err(|_| runtime.mourn())
     }
 
-    fn await_hello(&self, socket: Socket) -> Result<Birth, Error> {
+    fn await_hello(&self, kept: Kept<Socket>) -> Result<Birth, Error> {
+        let socket = kept.handle();
         if !readable([socket.as_fd()], Deadline::after(PATIENCE))?[0] {
             // Killing it closes its copies of the socket, so the hello or the end of the socket comes now.
             self.process.get()?.signal(Signal::Kill)?;
@@ -168,7 +171,7 @@ impl Server {
         }
         // A failure may pass, and a child whose hello is lost would run unknown.
         match socket.receive().or_else(|_| socket.receive())? {
-            Received::Message(message) if message.kind == HELLO => self.newborn(message, socket).map(Birth::Born),
+            Received::Message(message) if message.kind == HELLO => self.newborn(message, kept).map(Birth::Born),
             Received::Message(message) if message.kind == REFUSED => refused(&message),
             Received::Message(_) => {
                 Err(Error::new(ErrorKind::Damaged, "starting a process: the first message is no hello"))
@@ -177,10 +180,9 @@ impl Server {
         }
     }
 
-    fn newborn(&self, message: Message, socket: Socket) -> Result<Newborn, Error> {
+    fn newborn(&self, message: Message, socket: Kept<Socket>) -> Result<Newborn, Error> {
         let (pid, process) = hello(message)?;
-        let runtime = self.control.runtime();
-        Ok(Newborn { pid, process: Kept::new(process, runtime), socket: Kept::new(socket, runtime) })
+        Ok(Newborn { pid, process: Kept::new(process, self.control.runtime()), socket })
     }
 
     /// The child's socket has ended without a hello: the child has died, or the server has before it made one. The kernel closes a
@@ -275,6 +277,20 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// Gives a request to a spare child that has said hello; `None` if it turns out to be dead, and has run nothing.
+fn start_ready(newborn: Newborn, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Option<Birth> {
+    let runtime = newborn.process.runtime();
+    runtime.spare_is_taken(newborn.socket.handle());
+    // The start has just seen that the runtime is intact, so the descriptor is ours.
+    if newborn.socket.handle().send(REQUEST, parts, handles).is_ok() {
+        return Some(Birth::Born(newborn));
+    }
+    if let Ok(process) = newborn.process.get() {
+        runtime.watch(newborn.pid, process);
+    }
+    None
 }
 
 /// The first message of a new server; its death ends the wait too.

@@ -124,8 +124,8 @@ impl Errand<'_> {
         self.request.environment = (!same).then(|| self.environment.clone());
         let request = self.request.encode()?;
         let parts = [request.as_slice(), arguments];
-        match server.start_spare(&parts, &self.handles) {
-            Some(newborn) => Ok(Birth::Born(newborn)),
+        match server.start_spare(&parts, &self.handles)? {
+            Some(birth) => Ok(birth),
             None => server.start_child(&parts, &self.handles),
         }
     }

@@ -69,6 +69,8 @@ pub enum ErrorKind {
     Disconnected,
     /// The time allowed has passed.
     TimedOut,
+    /// The other side did not prove that it knows the key, or is a user that is not served.
+    Authentication,
     /// A child process failed.
     Child,
     /// A task of a pool failed.

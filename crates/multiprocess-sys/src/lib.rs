@@ -10,6 +10,7 @@ pub mod image;
 mod imp;
 pub mod kept;
 pub mod lifeline;
+pub mod listener;
 pub mod map;
 pub mod memory;
 pub mod names;

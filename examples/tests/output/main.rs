@@ -3,6 +3,7 @@
 //! Lines that are the same in every run are compared whole. Of the others, the order and the meaning are checked: which
 //! numbers are equal, which differ, what is a number at all.
 
+mod messages;
 mod objects;
 mod processes;
 mod running;
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 18] = [
+const TESTED: [&str; 23] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -23,14 +24,19 @@ const TESTED: [&str; 18] = [
     "inherit",
     "isolation",
     "joinable_queue",
+    "listener_client",
+    "listener_server",
     "lock",
     "named",
     "panic_and_exit_codes",
+    "pass_a_file",
+    "pipe",
     "process_info",
     "queue",
     "semaphore",
     "tutorial",
     "value_and_array",
+    "wait_many",
 ];
 
 #[test]
@@ -106,8 +112,44 @@ fn named() {
 }
 
 #[test]
+fn pipe() {
+    messages::check_pipe(&run("pipe").lines());
+}
+
+#[test]
+fn pass_a_file() {
+    messages::check_pass_a_file(&run("pass_a_file").lines());
+}
+
+#[test]
+fn listener_server() {
+    messages::check_listener_server(&run("listener_server").lines());
+}
+
+#[test]
+fn listener_client() {
+    messages::check_listener_client(&run("listener_client").lines());
+}
+
+#[test]
 fn crash_recovery() {
     objects::check_crash_recovery(&run("crash_recovery").lines());
+}
+
+#[test]
+fn wait_many() {
+    // The child does one thing after the other, and what is ready at the same time is told in the order of the call.
+    let expected = [
+        "main: ready before it may begin: []",
+        "main: the event is ready",
+        "main: the receiver is ready",
+        "main: the socket is ready",
+        "main: the child is ready",
+        "main: the receiver has: a quarter of it is done",
+        "main: the socket says: half of it is done",
+        "main: the child returns 42",
+    ];
+    assert_eq!(run("wait_many").lines(), expected);
 }
 
 #[test]

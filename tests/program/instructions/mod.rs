@@ -7,6 +7,7 @@
 
 mod barriers;
 mod case;
+mod channels;
 mod conditions;
 mod events;
 mod locks;
@@ -18,6 +19,7 @@ mod semaphores;
 mod stopped;
 mod survivor;
 mod victim;
+mod waits;
 
 pub use stopped::run as stopped;
 
@@ -101,6 +103,8 @@ fn cases() -> Vec<Make> {
         conditions::CASES,
         barriers::CASES,
         named::CASES,
+        channels::CASES,
+        waits::CASES,
     ]
     .concat()
 }

@@ -90,7 +90,30 @@ impl Identity {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn readable<const N: usize>(handles: [BorrowedHandle<'_>; N], deadline: Deadline) -> Result<[bool; N], Error> {
-    let mut polled = handles.map(|handle| PollFd::from_borrowed_fd(handle, PollFlags::IN));
+    poll(handles.map(|handle| PollFd::from_borrowed_fd(handle, PollFlags::IN)), deadline)
+}
+
+/// Waits until something can be written to `handle`, or nobody will ever read it; `false` if the time is over.
+///
+/// # Errors
+///
+/// The operating system refused (out of memory). An interrupted wait goes on.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_sys::{clock::Deadline, handle};
+/// use std::os::fd::AsFd;
+///
+/// let (_reader, writer) = std::io::pipe()?;
+/// assert!(handle::writable(writer.as_fd(), Deadline::NEVER)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn writable(handle: BorrowedHandle<'_>, deadline: Deadline) -> Result<bool, Error> {
+    poll([PollFd::from_borrowed_fd(handle, PollFlags::OUT)], deadline).map(|[ready]| ready)
+}
+
+fn poll<const N: usize>(mut polled: [PollFd<'_>; N], deadline: Deadline) -> Result<[bool; N], Error> {
     loop {
         let left = deadline.remaining().and_then(|left| Timespec::try_from(left).ok());
         match seam::interruptible("poll", || rustix::event::poll(&mut polled, left.as_ref())) {

@@ -6,6 +6,9 @@ use rustix::fs::{MemfdFlags, SealFlags};
 
 const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
 
+/// In what the kernel counts a file's memory.
+const BLOCK: u64 = 512;
+
 /// A memory object that holds `parts`, one behind the other, and can never change.
 ///
 /// # Errors
@@ -54,9 +57,13 @@ pub fn unseal(memory: OwnedHandle, length: u64) -> Result<Vec<u8>, Error> {
         return Err(damaged("its memory is not sealed"));
     }
     let failed = |e| Error::os("reading a large message", e);
-    let size = seam::call("fstat", || rustix::fs::fstat(&memory)).map_err(failed)?.st_size;
-    if u64::try_from(size) != Ok(length) {
+    let stat = seam::call("fstat", || rustix::fs::fstat(&memory)).map_err(failed)?;
+    if u64::try_from(stat.st_size) != Ok(length) {
         return Err(damaged("its memory has another size than it says"));
+    }
+    // An object may be large without having any memory; the copy would have it. What we send was written, so it is there.
+    if u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK) < length {
+        return Err(damaged("its memory has holes"));
     }
     let length = usize::try_from(length).map_err(|_| damaged("it does not fit into memory"))?;
     let mut bytes = Vec::new();
@@ -82,6 +89,10 @@ mod tests {
         let open = rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         assert_eq!(unseal(open, 0).unwrap_err().kind(), ErrorKind::Damaged);
         assert_eq!(unseal(seal(&[b"abc"]).unwrap(), u64::MAX).unwrap_err().kind(), ErrorKind::Damaged);
+        let sparse = rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::fs::ftruncate(&sparse, 1 << 40).unwrap();
+        rustix::fs::fcntl_add_seals(&sparse, SEALS).unwrap();
+        assert_eq!(unseal(sparse, 1 << 40).unwrap_err().kind(), ErrorKind::Damaged);
         let (pipe, _) = std::io::pipe().unwrap();
         assert_eq!(unseal(pipe.into(), 3).unwrap_err().kind(), ErrorKind::Damaged);
     }

@@ -1,6 +1,7 @@
 //! Linux, by rustix and libc.
 
 pub mod birth;
+mod bundle;
 pub mod byte_lock;
 pub mod clock;
 mod clone;
@@ -10,9 +11,11 @@ pub mod image;
 pub mod kept;
 mod launch;
 pub mod lifeline;
+pub mod listener;
 pub mod map;
 pub mod memory;
 pub mod names;
+mod packet;
 pub mod pages;
 pub mod park;
 pub mod poll;

@@ -8,40 +8,60 @@
 //! | 4 | 4 | kind | chosen by the protocol above |
 //! | 8 | 8 | length | of the body in bytes |
 //! | 16 | 4 | handles | how many travel with the message, without the one that carries the body |
-//! | 20 | 4 | flags | bit 0: the body lies in a sealed memory object, the first handle of the packet |
+//! | 20 | 4 | flags | bit 0: the body lies in a sealed memory object, the first handle of the packet; bit 1: the handles lie in bundles |
 //!
 //! A body of at most [`INLINE_MAX`] bytes follows its header in the same packet; a larger one travels as a sealed memory
-//! object, so that neither side ever waits for the other to take it in pieces. One packet carries at most [`PACKET_HANDLES_MAX`]
-//! handles (`SCM_MAX_FD` of unix(7)); the rest follow in packets of one byte, which belong to the message before them.
+//! object, so that neither side ever waits for the other to take it in pieces, and large messages that nobody reads do not
+//! fill the socket. Between sides that agree on it ([`Socket::send_bulk_until`]), one of up to [`BULK_MAX`] bytes goes the first way
+//! while the socket is nearly empty. More handles than a packet carries travel in
+//! bundles (`crates/multiprocess-sys/src/linux/bundle.rs`).
+//!
+//! So **a message is one packet**, which the kernel sends and delivers whole. It follows that
+//!
+//! * a message is there or it is not: a sender that is stopped or killed while it makes a large one has sent nothing yet;
+//! * a send that does not want to wait sends all or nothing;
+//! * threads and processes that send through one end mix their messages, never parts of them, and each message of those who
+//!   receive from one end goes to one of them.
 //!
 //! # Death
 //!
-//! A sender that dies before a packet sends nothing of it; one that dies between the packets of a message leaves its end
-//! closed, which the receiver reports as damage instead of waiting. Handles of a packet that nobody reads are closed by the kernel.
+//! | Death of | when | then |
+//! | --- | --- | --- |
+//! | the sender | before its packet is sent | memory and bundles go with it, the receiver sees nothing |
+//! | the sender | after that | the message is in the socket |
+//! | the receiver | before it takes the packet | the next one who has this end takes it; without one, the kernel closes all handles |
+//! | the receiver | after that | this message is lost with it |
+//!
+//! A message that cannot be taken (no free descriptors, damage) is lost, its handles are closed, and the next one comes.
 
-use super::handle::{AsHandle, BorrowedHandle, OwnedHandle};
+use super::bundle;
+use super::handle::{self, AsHandle, BorrowedHandle, OwnedHandle};
 use super::memory;
+use super::packet::{self, Failure, HANDLES_MAX, Waiting, damaged};
 use crate::clock::Deadline;
-use crate::{Error, ErrorKind, seam};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
-};
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use crate::{Error, ErrorKind};
+use std::cell::Cell;
+use std::io::IoSlice;
 use std::time::Duration;
 
-const MAGIC: u32 = 0x6d70_6d31;
+const MAGIC: u32 = 0x6d70_6d32;
 const HEADER: usize = 24;
 const IN_MEMORY: u32 = 1;
-/// The largest body that is copied through the socket.
-pub const INLINE_MAX: usize = 3 << 10;
+const IN_BUNDLES: u32 = 2;
+/// The largest body that is always copied through the socket.
+const INLINE_MAX: usize = 3 << 10;
+/// The largest body that is copied through the socket if both sides agree on it and there is plenty of room: up to here that is
+/// quicker than making a memory object. A `Vec` of 128 KiB with its length is below it.
+const BULK_MAX: usize = (128 << 10) + 64;
 /// The largest body of a small message.
 const SMALL_MAX: usize = 40;
-/// The most handles that one packet carries.
-pub const PACKET_HANDLES_MAX: usize = 253;
 /// The most handles of one message: more than any process may have open, so a count above it is damage.
 const MESSAGE_HANDLES_MAX: u32 = 1 << 20;
+
+thread_local! {
+    /// Where messages of middling size arrive. It is taken from the system when a thread first receives one, page by page.
+    static BULK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// One end of a pair of connected message sockets.
 #[derive(Debug)]
@@ -88,62 +108,142 @@ impl Socket {
     /// # Ok::<(), multiprocess_sys::Error>(())
     /// ```
     pub fn pair() -> Result<(Socket, Socket), Error> {
-        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-        let (a, b) = seam::call("socketpair", || {
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        })
-        .map_err(|e| Error::os("making a pair of sockets", e))?;
-        Ok((Socket(a), Socket(b)))
+        bundle::pair().map(|(a, b)| (Socket(a), Socket(b)))
     }
 
     /// Sends one message: its body in `parts`, and `handles`. Waits while the peer's buffer is full.
     ///
     /// # Errors
     ///
-    /// The peer's end is closed ([`ErrorKind::Disconnected`]), or there is no memory or descriptor for a large body.
+    /// The peer's end is closed ([`ErrorKind::Disconnected`]), or there is no memory or descriptor for a large message.
     ///
     /// # Crash
     ///
-    /// A sender that dies sends the whole packet or nothing of it.
+    /// A sender that dies sends the whole message or nothing of it.
     pub fn send(&self, kind: u32, parts: &[&[u8]], handles: &[BorrowedHandle<'_>]) -> Result<(), Error> {
+        self.send_until(kind, parts, handles, Deadline::NEVER).map(drop)
+    }
+
+    /// As [`send`](Socket::send), but waits no longer than until `deadline`; `false` if there was no room until then, and nothing
+    /// was sent. With a deadline that has passed it does not wait at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Socket::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::{clock::Deadline, transport::Socket};
+    ///
+    /// let (a, _b) = Socket::pair()?;
+    /// while a.send_until(1, &[b"fill it"], &[], Deadline::now())? {}
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn send_until(
+        &self,
+        kind: u32,
+        parts: &[&[u8]],
+        handles: &[BorrowedHandle<'_>],
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        self.send_with(kind, parts, handles, deadline, false)
+    }
+
+    /// As [`send_until`](Socket::send_until), for a peer who receives by [`receive_bulk_until`](Socket::receive_bulk_until): messages of
+    /// middling size are quicker.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Socket::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::{clock::Deadline, transport::{Received, Socket}};
+    ///
+    /// let (a, b) = Socket::pair()?;
+    /// a.send_bulk_until(1, &[&[7; 50_000]], &[], Deadline::NEVER)?;
+    /// let Received::Message(message) = b.receive_bulk_until(Deadline::NEVER)? else { panic!() };
+    /// assert_eq!(message.body, [7; 50_000]);
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn send_bulk_until(
+        &self,
+        kind: u32,
+        parts: &[&[u8]],
+        handles: &[BorrowedHandle<'_>],
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        self.send_with(kind, parts, handles, deadline, true)
+    }
+
+    fn send_with(
+        &self,
+        kind: u32,
+        parts: &[&[u8]],
+        handles: &[BorrowedHandle<'_>],
+        deadline: Deadline,
+        bulk: bool,
+    ) -> Result<bool, Error> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
+        let count = u32::try_from(handles.len()).ok().filter(|&n| n <= MESSAGE_HANDLES_MAX);
+        let count =
+            count.ok_or_else(|| Error::new(ErrorKind::TooLarge, "sending more handles than a process may have"))?;
+        if bulk && (INLINE_MAX + 1..=BULK_MAX).contains(&length) && handles.len() <= HANDLES_MAX {
+            let header = header(kind, length as u64, count, 0);
+            if self.send_in_passing(&slices(&header, parts), handles)? {
+                return Ok(true);
+            }
+        }
         let large = match length > INLINE_MAX {
             true => Some(memory::seal(parts)?),
             false => None,
         };
-        let count = u32::try_from(handles.len()).ok().filter(|&n| n <= MESSAGE_HANDLES_MAX);
-        let count =
-            count.ok_or_else(|| Error::new(ErrorKind::TooLarge, "sending more handles than a process may have"))?;
-        let header = header(kind, length as u64, count, if large.is_some() { IN_MEMORY } else { 0 });
-
-        let mut first: Vec<BorrowedHandle<'_>> = large.iter().map(|memory| memory.as_fd()).collect();
-        let (now, later) = handles.split_at(handles.len().min(PACKET_HANDLES_MAX - first.len()));
-        first.extend_from_slice(now);
-        let mut slices = vec![IoSlice::new(&header)];
-        if large.is_none() {
-            slices.extend(parts.iter().map(|part| IoSlice::new(part)));
+        let bundles = match handles.len() + usize::from(large.is_some()) > HANDLES_MAX {
+            true => Some(bundle::pack(handles)?),
+            false => None,
+        };
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = flag(large.is_some(), IN_MEMORY) | flag(bundles.is_some(), IN_BUNDLES);
+        let header = header(kind, length as u64, count, flags);
+        let mut carried: Vec<BorrowedHandle<'_>> = large.iter().map(AsHandle::as_fd).collect();
+        match &bundles {
+            Some(bundles) => carried.extend(bundles.iter().map(AsHandle::as_fd)),
+            None => carried.extend_from_slice(handles),
         }
-        self.send_packet(&slices, &first)?;
-        later.chunks(PACKET_HANDLES_MAX).try_for_each(|chunk| self.send_packet(&[IoSlice::new(&[0])], chunk))
+        self.send_packet(&slices(&header, if large.is_some() { &[] } else { parts }), &carried, deadline)
     }
 
-    fn send_packet(&self, slices: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> Result<(), Error> {
-        let mut small = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-        let mut large;
-        let space: &mut [MaybeUninit<u8>] = match handles.len() <= 8 {
-            true => &mut small,
-            false => {
-                large = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PACKET_HANDLES_MAX))];
-                &mut large
-            }
-        };
-        let mut control = SendAncillaryBuffer::new(space);
-        if !handles.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(handles));
+    /// Sends a packet of middling size if there is plenty of room, as the kernel says when it says that one may write.
+    fn send_in_passing(&self, slices: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> Result<bool, Error> {
+        if !handle::writable(self.0.as_fd(), Deadline::now())? {
+            return Ok(false);
         }
-        seam::retry("sendmsg", || rustix::net::sendmsg(&self.0, slices, &mut control, SendFlags::NOSIGNAL))
-            .map(drop)
-            .map_err(|e| Error::os("sending a message to another process", e))
+        match packet::send(&self.0, slices, handles, Waiting::Forbidden) {
+            // Too large for a socket whose buffer somebody has made smaller, or memory is short: there is the other way.
+            Err(error) if error.kind() != ErrorKind::Disconnected => Ok(false),
+            result => result,
+        }
+    }
+
+    fn send_packet(
+        &self,
+        slices: &[IoSlice<'_>],
+        handles: &[BorrowedHandle<'_>],
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let waiting = waiting(deadline);
+        loop {
+            if packet::send(&self.0, slices, handles, waiting)? {
+                return Ok(true);
+            }
+            if deadline.has_passed() {
+                return Ok(false);
+            }
+            // The kernel says that there is room only when there is plenty, so time may pass in vain: the loop tries once more.
+            handle::writable(self.0.as_fd(), deadline)?;
+        }
     }
 
     /// Waits for the next message.
@@ -156,7 +256,7 @@ impl Socket {
     ///
     /// A receiver that dies loses the message in its hands and nothing else.
     pub fn receive(&self) -> Result<Received, Error> {
-        self.receive_with(&mut [0; HEADER + INLINE_MAX], RecvFlags::empty())
+        self.receive_with(&mut [0; HEADER + INLINE_MAX], Deadline::NEVER)
     }
 
     /// As [`receive`](Socket::receive), for who expects only messages of a few bytes and wants to touch no more memory than they take.
@@ -165,7 +265,16 @@ impl Socket {
     ///
     /// As [`receive`](Socket::receive); a larger message is damage.
     pub fn receive_small(&self) -> Result<Received, Error> {
-        self.receive_with(&mut [0; HEADER + SMALL_MAX], RecvFlags::empty())
+        self.receive_small_until(Deadline::NEVER)
+    }
+
+    /// As [`receive_small`](Socket::receive_small), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_small`](Socket::receive_small).
+    pub fn receive_small_until(&self, deadline: Deadline) -> Result<Received, Error> {
+        self.receive_with(&mut [0; HEADER + SMALL_MAX], deadline)
     }
 
     /// The next message if it is there already.
@@ -174,89 +283,110 @@ impl Socket {
     ///
     /// As [`receive`](Socket::receive).
     pub fn try_receive(&self) -> Result<Received, Error> {
-        self.receive_with(&mut [0; HEADER + INLINE_MAX], RecvFlags::DONTWAIT)
+        self.receive_until(Deadline::now())
     }
 
-    fn receive_with(&self, buffer: &mut [u8], flags: RecvFlags) -> Result<Received, Error> {
+    /// As [`receive`](Socket::receive), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Socket::receive).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::clock::Deadline;
+    /// use multiprocess_sys::transport::{Received, Socket};
+    /// use std::time::Duration;
+    ///
+    /// let (a, _b) = Socket::pair()?;
+    /// assert!(matches!(a.receive_until(Deadline::after(Duration::from_millis(1)))?, Received::Nothing));
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn receive_until(&self, deadline: Deadline) -> Result<Received, Error> {
+        self.receive_with(&mut [0; HEADER + INLINE_MAX], deadline)
+    }
+
+    /// As [`receive_until`](Socket::receive_until), for messages that were sent by [`send_bulk_until`](Socket::send_bulk_until).
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Socket::receive).
+    pub fn receive_bulk_until(&self, deadline: Deadline) -> Result<Received, Error> {
+        // Taken and put back: a thread that is at its end, or has none, makes one for this call.
+        let mut buffer = BULK.try_with(Cell::take).unwrap_or_default();
+        if buffer.is_empty() {
+            buffer = vec![0; HEADER + BULK_MAX];
+        }
+        let received = self.receive_with(&mut buffer, deadline);
+        let _ = BULK.try_with(|place| place.set(buffer));
+        received
+    }
+
+    fn receive_with(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received, Error> {
         let mut handles = Vec::new();
-        let bytes = match self.receive_packet(buffer, &mut handles, flags) {
-            Ok(0) if handles.is_empty() => return Ok(Received::End),
-            Ok(bytes) => bytes,
-            Err(Failure::WouldBlock) if flags.contains(RecvFlags::DONTWAIT) => return Ok(Received::Nothing),
-            Err(Failure::WouldBlock) => {
-                return Err(Error::os("receiving a message from another process", rustix::io::Errno::AGAIN));
+        let waiting = waiting(deadline);
+        let bytes = loop {
+            match packet::receive(&self.0, buffer, &mut handles, waiting) {
+                Ok(0) if handles.is_empty() => return Ok(Received::End),
+                Ok(bytes) => break bytes,
+                Err(Failure::Nothing) if deadline.has_passed() => return Ok(Received::Nothing),
+                // Whoever has this end too may be faster: then the loop waits again.
+                Err(Failure::Nothing) => drop(handle::readable([self.0.as_fd()], deadline)?),
+                Err(Failure::Reset) => return Ok(Received::End),
+                Err(Failure::Error(error)) => return Err(error),
             }
-            Err(Failure::Reset) => return Ok(Received::End),
-            Err(Failure::Error(error)) => return Err(error),
         };
-        let (kind, length, count, in_memory) = parse_header(&buffer[..bytes])?;
-        let body = if in_memory {
+        let header = Header::parse(&buffer[..bytes])?;
+        let body = if header.in_memory {
             if handles.is_empty() {
                 return Err(damaged("its body is missing"));
             }
-            memory::unseal(handles.remove(0), length)?
+            let memory = handles.remove(0);
+            if buffer.len() < HEADER + INLINE_MAX {
+                return Err(damaged("it is larger than what is expected"));
+            }
+            memory::unseal(memory, header.length)?
         } else {
-            if length != (bytes - HEADER) as u64 {
+            if header.length != (bytes - HEADER) as u64 {
                 return Err(damaged("its length is wrong"));
             }
             buffer[HEADER..bytes].to_vec()
         };
-        while handles.len() < count as usize {
-            let before = handles.len();
-            match self.receive_packet(&mut [0u8; 2], &mut handles, RecvFlags::empty()) {
-                Ok(1) if handles.len() > before => {}
-                Ok(_) | Err(Failure::Reset | Failure::WouldBlock) => {
-                    return Err(damaged("the rest of its handles is missing"));
-                }
-                Err(Failure::Error(error)) => return Err(error),
-            }
+        if header.in_bundles {
+            handles = bundle::unpack(handles, header.handles)?;
         }
-        if handles.len() != count as usize {
-            return Err(damaged("it carries more handles than it says"));
+        if handles.len() != header.handles {
+            return Err(damaged("it does not carry as many handles as it says"));
         }
-        Ok(Received::Message(Message { kind, body, handles }))
-    }
-
-    fn receive_packet(
-        &self,
-        buffer: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
-        flags: RecvFlags,
-    ) -> Result<usize, Failure> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PACKET_HANDLES_MAX))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let receive = |control: &mut RecvAncillaryBuffer<'_>, buffer: &mut [u8]| {
-            seam::retry("recvmsg", || rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(buffer)], control, flags))
-        };
-        let mut received = receive(&mut control, buffer);
-        if matches!(received, Err(rustix::io::Errno::CONNRESET)) {
-            // Said once, when the peer has closed its end without reading all; what it sent before is still there.
-            received = receive(&mut control, buffer);
-        }
-        let received = received.map_err(|e| match e {
-            rustix::io::Errno::AGAIN => Failure::WouldBlock,
-            rustix::io::Errno::CONNRESET => Failure::Reset,
-            e => Failure::Error(Error::os("receiving a message from another process", e)),
-        })?;
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = message {
-                handles.extend(rights);
-            }
-        }
-        if received.flags.contains(ReturnFlags::CTRUNC) {
-            let what = "receiving a message whose handles do not fit this process's descriptor table";
-            return Err(Failure::Error(Error::new(ErrorKind::Os, what)));
-        }
-        if received.flags.contains(ReturnFlags::TRUNC) {
-            return Err(Failure::Error(damaged("it is longer than a packet may be")));
-        }
-        Ok(received.bytes)
+        Ok(Received::Message(Message { kind: header.kind, body, handles }))
     }
 
     /// Takes the socket's handle as a socket of this kind.
     pub fn from_handle(handle: OwnedHandle) -> Socket {
         Socket(handle)
+    }
+
+    /// Takes the handle of a message socket that came from another process.
+    ///
+    /// # Errors
+    ///
+    /// It is the handle of something else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::{ErrorKind, transport::Socket};
+    ///
+    /// let (reader, _) = std::io::pipe()?;
+    /// assert_eq!(Socket::from_foreign(reader.into()).unwrap_err().kind(), ErrorKind::WrongKind);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_foreign(handle: OwnedHandle) -> Result<Socket, Error> {
+        match is_message_socket(handle.as_fd()) {
+            true => Ok(Socket(handle)),
+            false => Err(Error::new(ErrorKind::WrongKind, "taking the end of a pipe: the handle is of something else")),
+        }
     }
 }
 
@@ -294,15 +424,14 @@ impl From<Socket> for OwnedHandle {
     }
 }
 
-/// Why no packet was taken.
-enum Failure {
-    WouldBlock,
-    Reset,
-    Error(Error),
+/// A header and what follows it.
+fn slices<'a>(header: &'a [u8], parts: &[&'a [u8]]) -> Vec<IoSlice<'a>> {
+    [header].iter().chain(parts).map(|part| IoSlice::new(part)).collect()
 }
 
-fn damaged(what: &str) -> Error {
-    Error::new(ErrorKind::Damaged, format!("receiving a message from another process: {what}"))
+/// A call may wait by itself if it may wait for ever; otherwise whoever waits looks at the clock.
+fn waiting(deadline: Deadline) -> Waiting {
+    if deadline == Deadline::NEVER { Waiting::Allowed } else { Waiting::Forbidden }
 }
 
 fn header(kind: u32, length: u64, handles: u32, flags: u32) -> [u8; HEADER] {
@@ -315,86 +444,36 @@ fn header(kind: u32, length: u64, handles: u32, flags: u32) -> [u8; HEADER] {
     header
 }
 
-/// Kind, length of the body, number of handles, and whether the body lies in memory.
-fn parse_header(packet: &[u8]) -> Result<(u32, u64, u32, bool), Error> {
-    let Some((header, _)) = packet.split_first_chunk::<HEADER>() else {
-        return Err(damaged("it is shorter than its header"));
-    };
-    let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let length = u64::from_ne_bytes([
-        header[8], header[9], header[10], header[11], header[12], header[13], header[14], header[15],
-    ]);
-    if word(0) != MAGIC || word(20) > IN_MEMORY || word(16) > MESSAGE_HANDLES_MAX {
-        return Err(damaged("its header is not of this library"));
+/// What a packet says about its message.
+struct Header {
+    kind: u32,
+    length: u64,
+    handles: usize,
+    in_memory: bool,
+    in_bundles: bool,
+}
+
+impl Header {
+    fn parse(packet: &[u8]) -> Result<Header, Error> {
+        let Some((header, _)) = packet.split_first_chunk::<HEADER>() else {
+            return Err(damaged("it is shorter than its header"));
+        };
+        let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (magic, handles, flags) = (word(0), word(16), word(20));
+        if magic != MAGIC || flags & !(IN_MEMORY | IN_BUNDLES) != 0 || handles > MESSAGE_HANDLES_MAX {
+            return Err(damaged("its header is not of this library"));
+        }
+        Ok(Header {
+            kind: word(4),
+            length: u64::from_ne_bytes([
+                header[8], header[9], header[10], header[11], header[12], header[13], header[14], header[15],
+            ]),
+            handles: handles as usize,
+            in_memory: flags & IN_MEMORY != 0,
+            in_bundles: flags & IN_BUNDLES != 0,
+        })
     }
-    Ok((word(4), length, word(16), word(20) == IN_MEMORY))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(socket: &Socket) -> Message {
-        match socket.receive().unwrap() {
-            Received::Message(message) => message,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn bodies_of_every_size_arrive() {
-        let (a, b) = Socket::pair().unwrap();
-        for length in [0, 1, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, 3 << 20] {
-            let body: Vec<u8> = (0..length).map(|i| i as u8).collect();
-            let (left, right) = body.split_at(length / 3);
-            a.send(5, &[left, right], &[]).unwrap();
-            assert_eq!(message(&b).body, body);
-        }
-    }
-
-    #[test]
-    fn more_handles_than_a_packet_takes_arrive_in_order() {
-        let (a, b) = Socket::pair().unwrap();
-        let (reader, writer) = std::io::pipe().unwrap();
-        for count in [0, 1, 8, 9, 252, 253, 254, 600] {
-            let handles: Vec<_> =
-                (0..count).map(|i| if i % 2 == 0 { reader.as_fd() } else { writer.as_fd() }).collect();
-            a.send(1, &[b"x"], &handles).unwrap();
-            let got = message(&b).handles;
-            assert_eq!(got.len(), count);
-            for (sent, got) in handles.iter().zip(&got) {
-                assert_eq!(rustix::fs::fstat(sent).unwrap().st_ino, rustix::fs::fstat(got).unwrap().st_ino);
-            }
-        }
-    }
-
-    #[test]
-    fn the_end_is_noticed_after_what_was_sent() {
-        let (a, b) = Socket::pair().unwrap();
-        assert!(matches!(b.try_receive().unwrap(), Received::Nothing));
-        a.send(1, &[b"last"], &[]).unwrap();
-        drop(a);
-        assert_eq!(message(&b).body, b"last");
-        assert!(matches!(b.receive().unwrap(), Received::End));
-        assert_eq!(b.send(1, &[b"x"], &[]).unwrap_err().kind(), ErrorKind::Disconnected);
-    }
-
-    #[test]
-    fn foreign_packets_are_damage() {
-        let (a, b) = Socket::pair().unwrap();
-        let mut wrong = header(1, 4, 0, 0).to_vec();
-        wrong.extend_from_slice(b"12345");
-        let mut memory_missing = header(1, 4, 0, IN_MEMORY).to_vec();
-        memory_missing.push(0);
-        let many = header(1, 0, u32::MAX, 0).to_vec();
-        for packet in
-            [b"short".to_vec(), vec![0; HEADER], vec![0xff; 100], wrong, memory_missing, many, vec![7; 20_000]]
-        {
-            a.send_packet(&[IoSlice::new(&packet)], &[]).unwrap();
-            assert_eq!(b.receive().unwrap_err().kind(), ErrorKind::Damaged, "{packet:?}");
-        }
-        a.send_packet(&[IoSlice::new(&header(1, 0, 3, 0))], &[std::io::stdin().as_fd()]).unwrap();
-        drop(a);
-        assert_eq!(b.receive().unwrap_err().kind(), ErrorKind::Damaged);
-    }
-}
+mod tests;
