@@ -1,8 +1,10 @@
 //! Measures `multiprocess` and its peers side by side and prints ratios. The README beside the manifest tells how to read them.
 
+mod channels;
 mod contenders;
 mod fork;
 mod jobs;
+mod links;
 mod locks;
 mod objects;
 mod options;
@@ -68,6 +70,9 @@ fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>
     }
     if options.wants("P4") {
         rallies::measure(placement, options)?;
+    }
+    if ["P5", "P6", "P7"].iter().any(|number| options.wants(number)) {
+        channels::measure(placement, options)?;
     }
     if options.wants("P10") {
         objects::measure(placement, options)?;
