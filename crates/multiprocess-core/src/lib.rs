@@ -14,6 +14,7 @@ pub mod rwlock;
 pub mod semaphore;
 pub mod snapshot;
 pub mod wait;
+pub mod work;
 
 pub use owner::{Owner, Word};
 pub use wait::{Environment, Step, Wait};

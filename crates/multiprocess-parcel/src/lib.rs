@@ -168,6 +168,45 @@ pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<
     }
 }
 
+/// As [`pack_data`], but appends to `bytes`, which is as it was if that fails. (After a panic of the value's `Serialize` there
+/// is something behind it.)
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_parcel::{pack_data, pack_data_onto};
+///
+/// let mut bytes = vec![1];
+/// pack_data_onto(&"text", "a queue", &mut bytes)?;
+/// assert_eq!(bytes[1..], pack_data("text", "a queue")?);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`pack_data`].
+#[inline]
+pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    /// Gives the bytes back on every way out, panics included.
+    struct Loan<'a, 'c>(&'a mut Vec<u8>, Writer<'c>);
+
+    impl Drop for Loan<'_, '_> {
+        fn drop(&mut self) {
+            *self.0 = self.1.take_bytes();
+        }
+    }
+
+    let before = bytes.len();
+    let writer = Writer::behind(std::mem::take(bytes), Some(carrier));
+    let mut loan = Loan(bytes, writer);
+    let written = value.serialize(&mut loan.1).and_then(|_| loan.1.check());
+    drop(loan);
+    written.map_err(|failure| {
+        bytes.truncate(before);
+        unpackable(failure, type_name::<T>())
+    })
+}
+
 /// Turns a parcel back into the value; it may come from anybody.
 ///
 /// # Examples

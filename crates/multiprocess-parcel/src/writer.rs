@@ -43,8 +43,14 @@ pub(crate) struct Written(());
 impl<'c> Writer<'c> {
     #[inline]
     pub(crate) fn new(carrier: Option<&'c str>) -> Writer<'c> {
+        Writer::behind(Vec::new(), carrier)
+    }
+
+    /// One that appends to `bytes`.
+    #[inline]
+    pub(crate) fn behind(bytes: Vec<u8>, carrier: Option<&'c str>) -> Writer<'c> {
         Writer {
-            postcard: postcard::Serializer { output: Output(Vec::new()) },
+            postcard: postcard::Serializer { output: Output(bytes) },
             handles: Vec::new(),
             kept: Vec::new(),
             known: Known::default(),
@@ -57,10 +63,23 @@ impl<'c> Writer<'c> {
 
     #[inline]
     pub(crate) fn finish(self) -> Result<Parcel, Failure> {
-        if self.broken {
-            return Err(Failure::new("a value inside it failed, and the type around that value hid it"));
-        }
+        self.check()?;
         Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles, kept: self.kept })
+    }
+
+    /// Refuses a value that has hidden a failure.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.broken {
+            true => Err(Failure::new("a value inside it failed, and the type around that value hid it")),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes out what has been written so far.
+    #[inline]
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.postcard.output.0)
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! The facade of the workspace: everything under one name, and no code of its own.
 #![doc = include_str!("../../../README.md")]
 
+pub use multiprocess_pool::{
+    GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, TaskError, TaskHandle, Tasks,
+};
 pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
     RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,

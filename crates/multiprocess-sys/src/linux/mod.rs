@@ -1,5 +1,6 @@
 //! Linux, by rustix and libc.
 
+pub mod bell;
 pub mod birth;
 pub mod byte_lock;
 mod clone;
@@ -11,6 +12,7 @@ mod launch;
 pub mod lifeline;
 pub mod map;
 pub mod memory;
+pub mod monotonic;
 pub mod names;
 pub mod pages;
 pub mod park;
