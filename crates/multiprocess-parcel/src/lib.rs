@@ -191,6 +191,7 @@ pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
     struct Loan<'a, 'c>(&'a mut Vec<u8>, Writer<'c>);
 
     impl Drop for Loan<'_, '_> {
+        #[inline]
         fn drop(&mut self) {
             *self.0 = self.1.take_bytes();
         }

@@ -24,17 +24,24 @@ use octet::Octet;
 /// The bytes of one message and all that is counted while they are written.
 pub(crate) struct Writer<'c> {
     postcard: postcard::Serializer<Output>,
-    handles: Vec<OwnedHandle>,
-    /// What goes after the handles.
-    kept: Vec<Kept>,
-    /// The objects whose handles are among them.
-    known: Known,
+    /// There is none in most messages, and then making a writer costs nothing.
+    luggage: Option<Box<Luggage>>,
     /// The name of a carrier that takes no handles.
     carrier: Option<&'c str>,
     depth: usize,
     empty_left: usize,
     /// An inner value failed; its type may try to go on as if it had not.
     broken: bool,
+}
+
+/// The handles of a message.
+#[derive(Default)]
+struct Luggage {
+    handles: Vec<OwnedHandle>,
+    /// What goes after the handles.
+    kept: Vec<Kept>,
+    /// The objects whose handles are among them.
+    known: Known,
 }
 
 /// The proof that a value was written to its end.
@@ -51,9 +58,7 @@ impl<'c> Writer<'c> {
     pub(crate) fn behind(bytes: Vec<u8>, carrier: Option<&'c str>) -> Writer<'c> {
         Writer {
             postcard: postcard::Serializer { output: Output(bytes) },
-            handles: Vec::new(),
-            kept: Vec::new(),
-            known: Known::default(),
+            luggage: None,
             carrier,
             depth: 0,
             empty_left: EMPTY_MAX,
@@ -64,7 +69,8 @@ impl<'c> Writer<'c> {
     #[inline]
     pub(crate) fn finish(self) -> Result<Parcel, Failure> {
         self.check()?;
-        Ok(Parcel { bytes: self.postcard.output.0, handles: self.handles, kept: self.kept })
+        let Luggage { handles, kept, .. } = self.luggage.map_or_else(Luggage::default, |luggage| *luggage);
+        Ok(Parcel { bytes: self.postcard.output.0, handles, kept })
     }
 
     /// Refuses a value that has hidden a failure.
@@ -158,8 +164,9 @@ impl<'c> Writer<'c> {
             return Err(Failure::new(format!("{HANDLES_TRAVEL}, not in {carrier}")));
         }
         let handle = handle::collect(|| value.serialize(&mut *self))?;
-        self.number(self.handles.len())?;
-        self.handles.push(handle);
+        let place = self.luggage.as_ref().map_or(0, |luggage| luggage.handles.len());
+        self.number(place)?;
+        self.luggage.get_or_insert_default().handles.push(handle);
         Ok(Written(()))
     }
 
@@ -168,14 +175,16 @@ impl<'c> Writer<'c> {
             let refused = |failure: Failure| Failure::new(format!("{failure} ({carrier} takes none)"));
             return shared::name_only(|| self.inner(value)).map_err(refused);
         }
-        let mut known = std::mem::take(&mut self.known);
-        known.next = self.handles.len();
+        let luggage = self.luggage.get_or_insert_default();
+        let mut known = std::mem::take(&mut luggage.known);
+        known.next = luggage.handles.len();
         let handle = shared::collect(&mut known, || self.inner(value))?;
+        let luggage = self.luggage.get_or_insert_default();
         if let Some((handle, kept)) = handle {
-            self.handles.push(handle);
-            self.kept.extend(kept);
+            luggage.handles.push(handle);
+            luggage.kept.extend(kept);
         }
-        self.known = known;
+        luggage.known = known;
         Ok(Written(()))
     }
 }

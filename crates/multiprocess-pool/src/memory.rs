@@ -116,8 +116,8 @@ impl Memory {
         let (length, place) = measure;
         to.clear();
         if place == 0 && length <= INLINE as u64 {
-            to.resize(length as usize, 0);
-            slot.read_into(length as usize, to);
+            to.extend_from_slice(slot.read::<{ INLINE / 8 }>().as_flattened());
+            to.truncate(length as usize);
             return Ok(());
         }
         let area = self.area(lane);

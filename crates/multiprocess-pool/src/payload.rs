@@ -12,7 +12,8 @@ pub(crate) enum Bytes {
     Long(Box<[u8]>),
 }
 
-const SHORT: usize = 22;
+/// How many bytes are few.
+pub(crate) const SHORT: usize = 24;
 
 impl Bytes {
     pub(crate) const EMPTY: Bytes = Bytes::Short(0, [0; SHORT]);

@@ -11,7 +11,7 @@ use crate::error::TaskError;
 use crate::jobs::{Arrival, JobId, Jobs};
 use crate::lanes::Lanes;
 use crate::memory::{Blocks, Memory};
-use crate::payload::{Bytes, Outcome};
+use crate::payload::{Bytes, Outcome, SHORT};
 use crate::worker::{CHUNK, TIMED};
 use multiprocess_core::work::{Board, Damaged, Found, INLINE, Slot, Status};
 use multiprocess_parcel::RemoteError;
@@ -46,7 +46,7 @@ struct Record {
     /// The block of its arguments.
     place: u64,
     /// Why it was taken away from its worker.
-    verdict: Option<TaskError>,
+    verdict: Option<Box<TaskError>>,
 }
 
 /// How far the life of a pool has come.
@@ -280,11 +280,18 @@ impl State {
         let slot = board.slot(at);
         let (length, place, end) = slot.measure();
         let end = u8::try_from(end).ok().and_then(End::of);
-        let read = memory.read(slot, (length, place), Some(lane), &mut self.scratch);
-        let outcome = match (read, end) {
-            (Ok(()), Some(end)) => Outcome::Left(end, Bytes::new(&self.scratch)),
-            (Err(error), _) => Outcome::lost(TaskError::transfer(error)),
-            (_, None) => Outcome::lost(TaskError::Transfer(RemoteError::new(DAMAGED))),
+        let outcome = match end {
+            // By far the most.
+            Some(end) if place == 0 && length <= SHORT as u64 => {
+                let mut bytes = [0; SHORT];
+                bytes.copy_from_slice(slot.read::<{ SHORT / 8 }>().as_flattened());
+                Outcome::Left(end, Bytes::Short(length as u8, bytes))
+            }
+            Some(end) => match memory.read(slot, (length, place), Some(lane), &mut self.scratch) {
+                Ok(()) => Outcome::Left(end, Bytes::new(&self.scratch)),
+                Err(error) => Outcome::lost(TaskError::transfer(error)),
+            },
+            None => Outcome::lost(TaskError::Transfer(RemoteError::new(DAMAGED))),
         };
         if place != 0 && !matches!(outcome, Outcome::Lost(_)) {
             memory.free(place);
@@ -372,7 +379,7 @@ impl State {
         if let Some((items, bytes)) = kept {
             self.deliver(task.job, task.item, items, Outcome::Left(End::Value, bytes), false);
         }
-        let lost = verdict.as_ref().unwrap_or(lost);
+        let lost = verdict.as_deref().unwrap_or(lost);
         if matches!(lost, TaskError::WorkerDied(_)) && task.retries > 0 {
             task.retries -= 1;
             self.put_off(task, done);
@@ -472,7 +479,7 @@ impl State {
                     // Not even begun to count, or the clock says what it cannot say: a whole timeout from now on.
                     let left = if since == 0 { timeout } else { timeout.saturating_sub(ran) };
                     if left.is_zero() && slot.condemn(lane) {
-                        record.verdict = Some(TaskError::TimedOut);
+                        record.verdict = Some(Box::new(TaskError::TimedOut));
                         self.lanes.kill(lane);
                         continue;
                     }

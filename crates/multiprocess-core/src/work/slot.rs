@@ -184,31 +184,35 @@ impl<'a> Slot<'a> {
         assert!(bytes.len() <= INLINE, "more bytes than a slot holds");
         let (words, rest) = bytes.as_chunks::<8>();
         for (to, bytes) in self.0[DATA..].iter().zip(words) {
-            to.store(u64::from_ne_bytes(*bytes), Relaxed);
+            to.store(u64::from_le_bytes(*bytes), Relaxed);
         }
         if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.0[DATA + words.len()].store(u64::from_ne_bytes(last), Relaxed);
+            self.0[DATA + words.len()].store(partial(rest), Relaxed);
         }
     }
 
-    /// Copies the slot's bytes out.
+    /// Copies the first `N` words of the slot's bytes out.
     #[inline]
-    pub fn read(&self) -> [u8; INLINE] {
-        let mut bytes = [0; INLINE];
-        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&self.0[DATA..]) {
-            *to = word.load(Relaxed).to_ne_bytes();
-        }
-        bytes
+    pub fn read<const N: usize>(&self) -> [[u8; 8]; N] {
+        const { assert!(N <= SLOT_WORDS - DATA) };
+        core::array::from_fn(|at| self.0[DATA + at].load(Relaxed).to_le_bytes())
     }
+}
 
-    /// Copies the first bytes to `to`, at most `length` and as many as there are.
-    #[inline]
-    pub fn read_into(&self, length: usize, to: &mut [u8]) {
-        let length = length.min(INLINE).min(to.len());
-        for (to, word) in to[..length].chunks_mut(8).zip(&self.0[DATA..]) {
-            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes()[..to.len()]);
+/// Up to seven bytes as the lower ones of a word, without a loop.
+#[inline]
+fn partial(bytes: &[u8]) -> u64 {
+    let len = bytes.len();
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
         }
+        _ => match bytes {
+            [] => 0,
+            [first, .., last] => {
+                u64::from(*first) | u64::from(bytes[len / 2]) << (8 * (len / 2)) | u64::from(*last) << (8 * (len - 1))
+            }
+            [only] => u64::from(*only),
+        },
     }
 }
