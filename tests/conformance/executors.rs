@@ -543,7 +543,8 @@ fn gh105829_should_not_deadlock_if_wakeup_pipe_full() {
     let tasks: Vec<_> = (0..100_000).map(|x| pool.submit(wait_at_gate, (x,)).expect("the task is taken")).collect();
     assert_eq!(multiprocess_tests::leaks::descriptors().len(), before);
     gate.set();
-    for (x, task) in (0..).zip(tasks).rev() {
+    for (x, task) in (0..100_000_u32).zip(tasks).rev() {
+        let x = u64::from(x);
         assert_eq!(task.get().expect("the task returns"), x);
     }
     pool.join().expect("the workers end");

@@ -113,8 +113,8 @@ impl<'a> Board<'a> {
     pub fn length(slots: usize, lanes: usize) -> Option<usize> {
         let fits = slots.is_power_of_two()
             && slots <= Board::SLOTS_MAX
-            && (1..=Board::LANES_MAX).contains(&lanes)
-            && slots >= 2 * APART;
+            && slots >= 2
+            && (1..=Board::LANES_MAX).contains(&lanes);
         fits.then(|| LANES + lanes * Lane::words(slots) + slots * SLOT_WORDS)
     }
 

@@ -78,7 +78,8 @@ impl<'a> Lane<'a> {
         }
         match slot(index).status() {
             Status::Done(lane, _) if lane == self.index => Ok(Found::Done(index)),
-            // Seen before the slot's own word.
+            // The entry is seen before the slot's own words, of which the last seen one is the pool's.
+            Status::Ready => Ok(Found::Nothing),
             Status::Running(lane, _) if lane == self.index => Ok(Found::Nothing),
             _ => Err(Damaged),
         }
