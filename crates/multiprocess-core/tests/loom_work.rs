@@ -150,6 +150,23 @@ fn a_task_is_claimed_by_one() {
 }
 
 #[test]
+fn a_position_that_is_seen_has_its_task() {
+    check(2, || {
+        let shared = shared();
+        let (pool, worker) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let board = other.board();
+            if let Some((first, _)) = board.set_out(1) {
+                assert!(board.slot(board.slot_at(first)).claim(0, worker.me()), "it would become a straggler");
+            }
+        });
+        shared.offer(0..1, &pool);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
 fn two_workers_do_two_tasks() {
     check(1, || {
         let shared = shared();
