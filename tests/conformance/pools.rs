@@ -17,15 +17,12 @@ multiprocess_tests::checked_tests![
     context,
     empty_iterable,
     enter,
-    global,
     imap,
     imap_handle_iterable_exception,
     imap_unordered,
     imap_unordered_handle_iterable_exception,
-    large_pool,
     looks_ahead_so_far_and_no_further,
     make_pool,
-    many_threads_share_a_pool,
     map,
     map_async,
     map_async_callbacks,
@@ -33,13 +30,10 @@ multiprocess_tests::checked_tests![
     map_handle_iterable_exception,
     map_no_failfast,
     map_unplicklable,
-    pool_in_process,
-    pool_in_worker,
     release_task_refs,
     resource_warning,
     starmap,
     terminate,
-    tasks_refuse_handles,
     traceback,
     wrapped_exception,
 ];
@@ -453,69 +447,4 @@ fn resource_warning() {
     drop(pool);
     assert!(pids.iter().all(|pid| processes::find(*pid).is_none()));
     assert!(matches!(task.get().map(|never: ()| never), Err(TaskError::Closed)));
-}
-
-/// `MiscTestCase.test_large_pool`.
-fn large_pool() {
-    let pool = pool(200);
-    assert_eq!(pool.map(square, 0..10).expect("the tasks return")[9], 81);
-    assert_eq!(pool.worker_pids().len(), 200);
-    pool.join().expect("the workers end");
-}
-
-/// `TestStdinBadfiledescriptor.test_pool_in_process`.
-fn pool_in_process() {
-    let child = multiprocess::spawn(|| pool(2).map(square, 0..10).expect("the tasks return"), ());
-    let squares = child.expect("the child starts").join().expect("the child returns");
-    assert_eq!(squares[9], 81);
-}
-
-/// Workers may have pools of their own.
-fn pool_in_worker() {
-    let outer = pool(2);
-    let sums =
-        outer.map(|n: u64| Pool::global().map(square, 0..n).expect("the tasks return").iter().sum::<u64>(), 0..10);
-    assert_eq!(sums.expect("the tasks return")[3], 5);
-    outer.join().expect("the workers end");
-}
-
-/// A lock, a file or a sender travels in the initializer.
-fn tasks_refuse_handles() {
-    let (pool, gate) = gated(1);
-    let error = pool.submit(|gate: Event| gate.set(), (gate.clone(),)).expect_err("a handle cannot travel");
-    let text = error.to_string();
-    assert!(text.contains("pool initialisers") && text.contains("a pool task"), "{text}");
-    let error = pool.apply(|| Event::new().expect("an event can be made"), ()).expect_err("nor come back");
-    assert!(error.to_string().contains("a pool task"), "{error}");
-    gate.set();
-    assert_eq!(pool.apply(wait_at_gate, (3,)).expect("the task returns"), 3);
-}
-
-fn many_threads_share_a_pool() {
-    let pool = pool(3);
-    thread::scope(|scope| {
-        for number in 0..8_u64 {
-            let pool = &pool;
-            scope.spawn(move || {
-                for round in 0..50 {
-                    assert_eq!(pool.apply(multiply, (number, round)).expect("the task returns"), number * round);
-                }
-                assert_eq!(pool.map(square, 0..300).expect("the tasks return")[299], 299 * 299);
-                assert_eq!(pool.imap(square, 0..50).flatten().count(), 50);
-            });
-        }
-    });
-}
-
-/// As many workers as CPUs that this process may use. It lasts as long as the program: so in a child.
-fn global() {
-    let child = multiprocess::spawn(
-        || {
-            assert_eq!(Pool::global().apply(square, (3,)).expect("the task returns"), 9);
-            Pool::global().workers()
-        },
-        (),
-    );
-    let workers = child.expect("the child starts").join().expect("the child returns");
-    assert_eq!(workers, thread::available_parallelism().expect("the number is known").get());
 }

@@ -112,8 +112,7 @@ impl<'a> Board<'a> {
     /// How many words a pool needs; `None` if no pool has so many slots or lanes. The number of slots is a power of two.
     pub fn length(slots: usize, lanes: usize) -> Option<usize> {
         let fits = slots.is_power_of_two()
-            && slots <= Board::SLOTS_MAX
-            && slots >= 2
+            && (2..=Board::SLOTS_MAX).contains(&slots)
             && (1..=Board::LANES_MAX).contains(&lanes);
         fits.then(|| LANES + lanes * Lane::words(slots) + slots * SLOT_WORDS)
     }

@@ -14,6 +14,7 @@ mod payload;
 mod pool;
 mod shared;
 mod state;
+mod stats;
 mod supervisor;
 mod worker;
 
@@ -22,3 +23,4 @@ pub use handle::TaskHandle;
 pub use imap::{Imap, ImapUnordered};
 pub use options::Tasks;
 pub use pool::{Pool, PoolBuilder};
+pub use stats::Stats;

@@ -24,6 +24,8 @@ const CHUNK_TIME: Duration = Duration::from_millis(1);
 const CHUNKS_PER_WORKER: usize = 4;
 /// How many items are taken to be left if the inputs do not tell.
 const LEFT_UNKNOWN: usize = 4096;
+/// How many results there is room for from the beginning; inputs may lie about their number.
+const RESULTS_MAX: usize = 1 << 20;
 /// How many tasks are packed before they are placed.
 const BATCH: usize = 64;
 
@@ -236,82 +238,112 @@ impl Chunks {
     }
 }
 
-pub(crate) fn run<I, R>(tasks: Tasks<'_>, entry: &'static TaskEntry, mut inputs: I) -> Result<Vec<R>, TaskError>
+/// One call of `map`.
+struct Mapping<I, R> {
+    work: Work,
+    inputs: I,
+    has_more: bool,
+    chunks: Chunks,
+    /// How many tasks may be outstanding.
+    window: usize,
+    /// How many items were packed, and how many are done.
+    next: u64,
+    done: u64,
+    results: Vec<Option<R>>,
+    failure: Option<(u64, TaskError)>,
+}
+
+/// Calls a function with all inputs; the values in their order.
+pub(crate) fn run<I, R>(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Result<Vec<R>, TaskError>
 where
     I: Iterator,
     I::Item: Serialize,
     R: DeserializeOwned,
 {
-    let mut work = Work::new(tasks, entry, true)?;
-    let workers = tasks.pool.workers();
-    let slots = work.shared.board().slots();
-    let mut chunks = Chunks {
-        fixed: tasks.options.chunk_size,
-        workers,
-        began: Instant::now(),
-        size: tasks.options.chunk_size.unwrap_or(1),
-    };
+    let work = Work::new(tasks, entry, true)?;
+    let (workers, slots) = (tasks.pool.workers(), work.shared.board().slots());
+    let fixed = tasks.options.chunk_size;
+    let chunks = Chunks { fixed, workers, began: Instant::now(), size: fixed.unwrap_or(1) };
     // Small chunks of a chosen size keep many slots filled; if the size is to be found out, the first ones must come back first.
-    let window = if chunks.fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
-    let mut results: Vec<Option<R>> = Vec::with_capacity(inputs.size_hint().0.min(1 << 20));
-    let (mut next, mut done, mut failure) = (0, 0, None::<(u64, TaskError)>);
-    let mut has_more = true;
-    loop {
-        while has_more && work.outstanding + work.unplaced() < window && work.unplaced() < BATCH {
-            let first = next;
-            while has_more && next - first < chunks.size as u64 {
-                match inputs.next().map(|input| push_item(work.bytes(), &input)) {
-                    Some(Ok(())) => next += 1,
+    let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
+    let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
+    let mut mapping =
+        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None };
+    while mapping.turn() {}
+    mapping.finish()
+}
+
+impl<I, R> Mapping<I, R>
+where
+    I: Iterator,
+    I::Item: Serialize,
+    R: DeserializeOwned,
+{
+    /// Gives what there is to give, and takes what has come; waits if there is neither. `false` if all is done.
+    fn turn(&mut self) -> bool {
+        self.pack();
+        if let Err(error) = self.work.turn() {
+            note(&mut self.failure, self.next, error);
+            self.work.forget_batch();
+            self.has_more = false;
+        }
+        let has_come = self.take();
+        self.chunks.adapt(self.done, self.inputs.size_hint().1.unwrap_or(LEFT_UNKNOWN));
+        let work = &mut self.work;
+        let is_full = !self.has_more || work.unplaced() > 0 || work.outstanding >= self.window;
+        if work.outstanding > 0 && !has_come && is_full {
+            work.wait();
+        }
+        work.outstanding > 0 || work.unplaced() > 0 || !work.arrivals.is_empty() || self.has_more
+    }
+
+    /// Packs a batch.
+    fn pack(&mut self) {
+        let work = &mut self.work;
+        while self.has_more && work.outstanding + work.unplaced() < self.window && work.unplaced() < BATCH {
+            let first = self.next;
+            while self.has_more && self.next - first < self.chunks.size as u64 {
+                match self.inputs.next().map(|input| push_item(work.bytes(), &input)) {
+                    Some(Ok(())) => self.next += 1,
                     Some(Err(error)) => {
-                        note(&mut failure, next, TaskError::transfer(error));
-                        has_more = false;
+                        note(&mut self.failure, self.next, TaskError::transfer(error));
+                        self.has_more = false;
                     }
-                    None => has_more = false,
+                    None => self.has_more = false,
                 }
             }
-            work.push(first, (next - first) as u32);
+            work.push(first, (self.next - first) as u32);
         }
-        results.resize_with(next as usize, || None);
-        if let Err(error) = work.turn() {
-            note(&mut failure, next, error);
-            work.forget_batch();
-            has_more = false;
-        }
-        let mut has_come = false;
-        while work.next_arrival(|item, result| {
-            done += 1;
-            match result {
-                Ok(value) => {
-                    if let Some(place) = results.get_mut(item as usize) {
-                        *place = Some(value);
-                    }
-                }
-                Err(error) => note(&mut failure, item, error),
-            }
-        }) {
-            has_come = true;
-        }
-        chunks.adapt(done, inputs.size_hint().1.unwrap_or(LEFT_UNKNOWN));
-        let is_full = !has_more || work.unplaced() > 0 || work.outstanding >= window;
-        if work.outstanding > 0 {
-            if !has_come && is_full {
-                work.wait();
-            }
-        } else if work.unplaced() == 0 && work.arrivals.is_empty() && !has_more {
-            break;
-        }
+        self.results.resize_with(self.next as usize, || None);
     }
-    if let Some((_, error)) = failure {
-        return Err(error);
+
+    /// Takes what has come; whether anything has.
+    fn take(&mut self) -> bool {
+        let Mapping { work, results, failure, done, .. } = self;
+        let before = *done;
+        let mut each = |item, result| {
+            *done += 1;
+            match (result, results.get_mut(item as usize)) {
+                (Ok(value), Some(place)) => *place = Some(value),
+                (Ok(_), None) => {}
+                (Err(error), _) => note(failure, item, error),
+            }
+        };
+        while work.next_arrival(&mut each) {}
+        *done > before
     }
-    let count = results.len();
-    let values: Vec<R> = results.into_iter().flatten().collect();
-    match values.len() == count {
-        true => Ok(values),
-        false => Err(TaskError::transfer(Error::new(
-            ErrorKind::Damaged,
-            "collecting the results of a pool: some are missing",
-        ))),
+
+    fn finish(self) -> Result<Vec<R>, TaskError> {
+        if let Some((_, error)) = self.failure {
+            return Err(error);
+        }
+        let count = self.results.len();
+        let values: Vec<R> = self.results.into_iter().flatten().collect();
+        if values.len() == count {
+            return Ok(values);
+        }
+        let missing = "collecting the results of a pool, of which some are missing";
+        Err(TaskError::transfer(Error::new(ErrorKind::Damaged, missing)))
     }
 }
 

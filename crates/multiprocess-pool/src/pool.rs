@@ -2,6 +2,7 @@
 
 use crate::memory::Memory;
 use crate::shared::{Recipe, Shared, broken};
+use crate::stats::Stats;
 use crate::supervisor;
 use multiprocess_process::task::Preparation;
 use multiprocess_process::{Function, Message, must_not_capture};
@@ -285,6 +286,25 @@ impl Pool {
     /// ```
     pub fn worker_pids(&self) -> Vec<u32> {
         self.shared.lock().lanes.workers().map(|worker| worker.pid()).collect()
+    }
+
+    /// What it has done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = multiprocess_pool::Pool::new(2)?;
+    /// println!("{:?}", pool.stats());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let board = self.shared.board();
+        let mut state = self.shared.lock();
+        state.collect(&self.shared.memory, board);
+        let (waiting, all) = state.queue(board);
+        let work = (0..self.workers()).map(|lane| board.lane(lane).work());
+        let busy = work.map(|(_, nanoseconds)| Duration::from_nanos(nanoseconds)).collect();
+        Stats { tasks_done: state.done, busy, restarts: state.lanes.restarts, waiting, running: all - waiting }
     }
 
     /// Takes no more tasks. Those that it has are done, and then its workers end.

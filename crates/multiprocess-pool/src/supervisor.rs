@@ -110,9 +110,8 @@ fn look(shared: &Shared) -> Option<Option<Instant>> {
         let is_done = state.phase == Phase::Closed && !state.has_work();
         if is_done {
             board.close(&shared.memory.segment);
-            if state.lanes.workers().next().is_none() {
-                return None;
-            }
+            // When the last worker has left, so does the supervisor.
+            state.lanes.workers().next()?;
         }
         if !is_done && let Some(lane) = state.lanes.take_due() {
             drop(state);

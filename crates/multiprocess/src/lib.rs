@@ -2,7 +2,7 @@
 #![doc = include_str!("../../../README.md")]
 
 pub use multiprocess_pool::{
-    GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, TaskError, TaskHandle, Tasks,
+    GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, Stats, TaskError, TaskHandle, Tasks,
 };
 pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
