@@ -4,6 +4,7 @@
 //! numbers are equal, which differ, what is a number at all.
 
 mod objects;
+mod pools;
 mod processes;
 mod running;
 
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 16] = [
+const TESTED: [&str; 19] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -25,10 +26,13 @@ const TESTED: [&str; 16] = [
     "lock",
     "named",
     "panic_and_exit_codes",
+    "pool_crash",
+    "pool_map",
     "process_info",
     "semaphore",
     "tutorial",
     "value_and_array",
+    "word_count",
 ];
 
 #[test]
@@ -106,6 +110,23 @@ fn named() {
 #[test]
 fn crash_recovery() {
     objects::check_crash_recovery(&run("crash_recovery").lines());
+}
+
+#[test]
+fn pool_map() {
+    let output = run("pool_map");
+    assert!(output.errors.contains("100 %"), "no progress: {}", output.errors);
+    pools::check_pool_map(&output.lines());
+}
+
+#[test]
+fn word_count() {
+    pools::check_word_count(&run("word_count").lines());
+}
+
+#[test]
+fn pool_crash() {
+    pools::check_pool_crash(&run("pool_crash").lines());
 }
 
 #[test]
