@@ -174,6 +174,7 @@ impl<R: DeserializeOwned> Future for TaskHandle<R> {
         if !job.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             job.waker = Some(context.waker().clone());
         }
+        state.has_futures = true;
         self.shared.arm(&mut state);
         // What came while the bell was armed.
         match state.jobs.get(self.job).and_then(|job| job.inbox.pop_front()) {

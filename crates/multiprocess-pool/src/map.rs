@@ -104,10 +104,6 @@ impl Work {
             self.take(&mut state);
             return Err(why);
         }
-        if state.waiting == 0 && !state.is_armed && self.unplaced() > 0 {
-            board.arm();
-            state.is_armed = true;
-        }
         let mut trouble = None;
         while let Some(&(end, item, items)) = self.batch.get(self.placed) {
             let start = self.placed.checked_sub(1).map_or(0, |before| self.batch[before].0);
@@ -137,6 +133,7 @@ impl Work {
             }
         }
         state.publish(memory, board);
+        shared.arm(&mut state);
         self.take(&mut state);
         drop(state);
         if self.placed == self.batch.len() {

@@ -8,11 +8,12 @@
 //! | Waiting threads | Tasks | Bell | News reach |
 //! | :-: | :-: | :-: | --- |
 //! | 0 | none | any | nobody: there are none |
-//! | 0 | some | armed, or rung and not heard yet | the supervisor, which wakes futures |
+//! | 0 | some, and a backlog or futures that wait | armed, or rung and not heard yet | the supervisor |
+//! | 0 | some, and nothing else | any | nobody, until somebody asks |
 //! | 1 or more | any | not armed | the threads that spin, or the leader |
 //!
-//! Who is the last to wait arms the bell and collects once more: news before that are found, news after it ring. Who submits a task arms
-//! it before the task can be seen. The supervisor hears the end of each worker in any case, and does the same.
+//! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
+//! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
 use crate::error::{PoolError, TaskError};
 use crate::jobs::JobId;
@@ -143,10 +144,6 @@ impl Shared {
         if let Some(job) = state.jobs.get(id) {
             job.outstanding = 1;
         }
-        if state.waiting == 0 && !state.is_armed {
-            board.arm();
-            state.is_armed = true;
-        }
         let is_timed = task.timeout.is_some();
         if !state.backlog.is_empty() {
             state.collect(&self.memory, board);
@@ -168,6 +165,7 @@ impl Shared {
         } else {
             state.backlog.push_back(task);
         }
+        self.arm(&mut state);
         drop(state);
         if is_timed {
             self.bell.ring(); // there is a new moment to look at
@@ -263,9 +261,11 @@ impl Shared {
         state
     }
 
-    /// Has the supervisor told of news, if there are tasks and nobody waits.
+    /// Has the supervisor told of news, if it needs to know and nobody waits.
+    #[inline]
     pub(crate) fn arm(&self, state: &mut State) {
-        while state.waiting == 0 && state.has_work() && !state.is_armed {
+        state.has_futures &= state.has_work();
+        if state.waiting == 0 && !state.is_armed && state.wants_bell() {
             self.board().arm();
             state.is_armed = true;
             state.collect(&self.memory, self.board());

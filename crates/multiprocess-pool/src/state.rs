@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) backlog: VecDeque<Task>,
     /// Futures to wake when the lock is given back.
     pub(crate) wakers: Vec<Waker>,
+    /// Whether futures have waited since there was nothing to do.
+    pub(crate) has_futures: bool,
     /// Calls that will still give tasks.
     pub(crate) feeding: usize,
     /// Threads that wait and collect.
@@ -112,6 +114,7 @@ impl State {
             lanes: Lanes::new(memory.lanes()),
             backlog: VecDeque::new(),
             wakers: Vec::new(),
+            has_futures: false,
             feeding: 0,
             waiting: 0,
             is_led: false,
@@ -134,6 +137,12 @@ impl State {
     /// Whether there is a task that is not done.
     pub(crate) fn has_work(&self) -> bool {
         self.occupied > 0 || !self.backlog.is_empty() || self.feeding > 0
+    }
+
+    /// Whether the supervisor is to be told of news while nobody waits. Otherwise results may lie where they are until somebody
+    /// asks: so a caller that gives task after task is not disturbed.
+    pub(crate) fn wants_bell(&self) -> bool {
+        !self.backlog.is_empty() || (self.has_work() && (self.has_futures || self.phase == Phase::Closed))
     }
 
     /// How many tasks have not begun, as far as that is known, and how many are not done.
