@@ -8,7 +8,7 @@
 //! | `READY` | nobody | a task that waits | about to claim it, or (the pool) to withdraw it |
 //! | `RUNNING` | w, lane | w runs the task, or is about to, or has just written its result | - |
 //! | `RUNNING` | w, lane, dead | the task died with w | the pool, taking it away |
-//! | `DONE` | w, lane | the result lies in the slot | the pool, reading it; it makes the slot free |
+//! | `DONE` | w, lane | the result lies in the slot | the pool, reading it; it fills the slot again from this state |
 //! | `FREE` | w, lane | *condemned*: the pool has taken the task away (its time was over) and is about to end w | w, running it for nothing |
 //!
 //! A **claim** is one exchange `READY` -> `RUNNING`, a **result** one exchange `RUNNING` -> `DONE`, and so a worker that is killed

@@ -27,7 +27,7 @@ const LEFT_UNKNOWN: usize = 4096;
 /// How many results there is room for from the beginning; inputs may lie about their number.
 const RESULTS_MAX: usize = 1 << 20;
 /// How many tasks are packed before they are placed.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// The tasks of one call, of which the caller is the only one who waits.
 pub(crate) struct Work {
@@ -148,7 +148,11 @@ impl Work {
 
     fn take(&mut self, state: &mut State) {
         if let Some(job) = state.jobs.get(self.job) {
-            self.arrivals.append(&mut job.inbox);
+            if self.arrivals.is_empty() {
+                std::mem::swap(&mut self.arrivals, &mut job.inbox);
+            } else {
+                self.arrivals.append(&mut job.inbox);
+            }
             self.outstanding = job.outstanding;
         }
     }

@@ -315,7 +315,7 @@ impl State {
         if record.place != 0 {
             memory.free(record.place);
         }
-        slot.clear();
+        // The slot stays as it is until it is filled again: nobody claims what is done.
         if self.scratch.capacity() > KEEP {
             self.scratch = Vec::new();
         }
