@@ -303,9 +303,6 @@ impl Shared {
         let mut state = self.lock();
         if was_feeding {
             state.feeding -= 1;
-            if state.phase == Phase::Closed && !state.has_work() {
-                self.bell.ring();
-            }
         }
         let Some(job) = state.jobs.get(id) else { return };
         job.is_abandoned = true;
@@ -349,9 +346,14 @@ impl Guard<'_> {
         self
     }
 
-    /// Wakes the leader, for whom somebody else has collected.
+    /// Wakes the leader, for whom somebody else has collected, and tells the supervisor when the last task of a closed pool is done,
+    /// whoever has found that out.
     #[inline]
     fn tell(&mut self) {
+        if self.phase == Phase::Closed && !self.is_done && !self.has_work() {
+            self.is_done = true;
+            self.shared.bell.ring();
+        }
         if std::mem::take(&mut self.has_delivered) && self.is_led {
             self.shared.board().wake_pool(&self.shared.memory.segment);
         }

@@ -66,6 +66,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) phase: Phase,
+    /// Whether the supervisor was told that it was closed and has nothing to do any more.
+    pub(crate) is_done: bool,
     /// Whether all workers have been ready once.
     pub(crate) is_built: bool,
     /// Why no worker can be started any more.
@@ -108,6 +110,7 @@ impl State {
     pub(crate) fn new(memory: &Memory, slots: usize) -> State {
         State {
             phase: Phase::Open,
+            is_done: false,
             is_built: false,
             broken: None,
             jobs: Jobs::default(),
