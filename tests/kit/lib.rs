@@ -60,3 +60,27 @@ macro_rules! for_each_start_method {
         }
     };
 }
+
+/// Makes of each listed function a test under the watchdog and with a check for leaks.
+///
+/// # Examples
+///
+/// ```no_run
+/// multiprocess_tests::checked_tests![adds];
+///
+/// fn adds() {
+///     assert_eq!(multiprocess::Pool::global().map(|x: u8| x + 1, [1, 2]).expect("the tasks return"), [2, 3]);
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! checked_tests {
+    ($($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
+        mod once {
+            $($(#[$attribute])* #[test] fn $name() {
+                let label = concat!(module_path!(), "::", stringify!($name));
+                $crate::checked(label, super::$name);
+            })+
+        }
+    };
+}

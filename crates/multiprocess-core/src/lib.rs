@@ -17,6 +17,7 @@ pub mod semaphore;
 pub mod snapshot;
 pub mod tasks;
 pub mod wait;
+pub mod work;
 
 pub use owner::{Owner, Word};
 pub use wait::{Environment, Step, Wait};

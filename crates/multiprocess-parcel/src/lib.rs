@@ -190,11 +190,36 @@ pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<
 #[inline]
 pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
     bytes.clear();
+    pack_data_onto(value, carrier, bytes)
+}
+
+/// As [`pack_data`], but appends to `bytes`, which is as it was if that fails. (After a panic of the value's `Serialize` there
+/// is something behind it.)
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_parcel::{pack_data, pack_data_onto};
+///
+/// let mut bytes = vec![1];
+/// pack_data_onto(&"text", "a queue", &mut bytes)?;
+/// assert_eq!(bytes[1..], pack_data("text", "a queue")?);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`pack_data`].
+#[inline]
+pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let before = bytes.len();
     let mut writer = Writer::new(Some(carrier), bytes);
-    match value.serialize(&mut writer).and_then(|_| writer.finish()) {
-        Ok(()) => Ok(()),
-        Err(failure) => Err(unpackable(failure, type_name::<T>())),
-    }
+    let written = value.serialize(&mut writer).and_then(|_| writer.finish());
+    drop(writer);
+    written.map_err(|failure| {
+        bytes.truncate(before);
+        unpackable(failure, type_name::<T>())
+    })
 }
 
 /// Turns a parcel back into the value; it may come from anybody.

@@ -74,7 +74,8 @@ functions! {
 }
 
 /// Refuses at compile time what captures.
-pub(crate) const fn must_not_capture<F>() {
+#[doc(hidden)]
+pub const fn must_not_capture<F>() {
     assert!(
         size_of::<F>() == 0,
         "this closure captures a value, or this is a function pointer: name the function itself and pass values as arguments"
@@ -183,9 +184,9 @@ pub(crate) struct Entry {
     call: fn(Parcel) -> Outcome,
 }
 
-/// An [`Entry`] as bits that may be anything.
+/// An entry as bits that may be anything.
 #[repr(C)]
-struct Unchecked {
+pub(crate) struct Unchecked {
     magic: u64,
     call: usize,
 }
@@ -225,15 +226,7 @@ impl Entry {
     ///
     /// It lies elsewhere: in a plugin, or in a library that another program loaded.
     pub(crate) fn offset(&'static self) -> Result<u64, Error> {
-        let image = Image::of_program();
-        let offset = image.offset(self).filter(|_| image.holds_code(self.call as *const ()));
-        offset.ok_or_else(|| {
-            Error::new(
-                ErrorKind::OutsideExecutable,
-                "starting a process: the function lies outside the program's executable (in a plugin or a shared library), \
-                 where the child, which runs the executable alone, would not find it",
-            )
-        })
+        offset_of(self, self.call as *const (), "starting a process")
     }
 
     /// The entry at `offset`, if one lies there.
@@ -242,16 +235,7 @@ impl Entry {
     ///
     /// None does.
     pub(crate) fn at(offset: u64) -> Result<&'static Entry, Error> {
-        let image = Image::of_program();
-        let found = image.at::<Unchecked>(offset).filter(|place| {
-            // SAFETY: the image says that so many bytes lie there, aligned, in a part of the file that the loader mapped
-            // readable; any bits are two numbers.
-            let unchecked = unsafe { &**place };
-            let call = std::ptr::with_exposed_provenance::<()>(unchecked.call);
-            unchecked.magic == MAGIC && image.holds_code(call)
-        });
-        let place = found
-            .ok_or_else(|| Error::new(ErrorKind::Damaged, "looking for the function of a start: none is there"))?;
+        let place = find(offset, MAGIC)?;
         // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for an entry alone, and
         // constants of the executable live as long as the process.
         Ok(unsafe { &*place.cast::<Entry>() })
@@ -263,16 +247,45 @@ impl Entry {
     }
 }
 
+/// Where a constant with a pointer to `call` lies in the executable.
+pub(crate) fn offset_of<T>(entry: &'static T, call: *const (), what: &str) -> Result<u64, Error> {
+    let image = Image::of_program();
+    let offset = image.offset(entry).filter(|_| image.holds_code(call));
+    offset.ok_or_else(|| {
+        let why = "the function lies outside the program's executable (in a plugin or a shared library), where the child, which \
+                   runs the executable alone, would not find it";
+        Error::new(ErrorKind::OutsideExecutable, format!("{what}: {why}"))
+    })
+}
+
+/// The place at `offset` of the executable, if a constant lies there that begins with `magic` and a pointer to instructions.
+pub(crate) fn find(offset: u64, magic: u64) -> Result<*const Unchecked, Error> {
+    let image = Image::of_program();
+    let found = image.at::<Unchecked>(offset).filter(|place| {
+        // SAFETY: the image says that so many bytes lie there, aligned, in a part of the file that the loader mapped
+        // readable; any bits are two numbers.
+        let unchecked = unsafe { &**place };
+        let call = std::ptr::with_exposed_provenance::<()>(unchecked.call);
+        unchecked.magic == magic && image.holds_code(call)
+    });
+    found.ok_or_else(|| Error::new(ErrorKind::Damaged, "looking for the function of a start: none is there"))
+}
+
+/// A value of a function's type, which has no bytes.
+pub(crate) fn conjure<F: Copy>() -> F {
+    const { must_not_capture::<F>() };
+    // SAFETY: a type of size zero has no bytes to get wrong; a value of it exists, for whoever named the function gave one,
+    // and it is `Copy`, so another one may be made.
+    unsafe { std::ptr::NonNull::dangling().read() }
+}
+
 fn call_function<F, A>(arguments: Parcel) -> Outcome
 where
     F: Function<A>,
     A: Message,
     F::Output: Message,
 {
-    const { must_not_capture::<F>() };
-    // SAFETY: a type of size zero has no bytes to get wrong; a value of it exists, for whoever started this process gave one,
-    // and it is `Copy`, so another one may be made.
-    let function: F = unsafe { std::ptr::NonNull::dangling().read() };
+    let function = conjure::<F>();
     call(arguments, |arguments: A| function.call(arguments))
 }
 

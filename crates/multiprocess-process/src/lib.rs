@@ -21,10 +21,14 @@ mod server;
 mod server_link;
 mod start;
 mod stdio;
+#[doc(hidden)]
+pub mod task;
 
 pub use active::{ActiveChild, active_children};
 pub use child::Child;
 pub use current::{Current, Parent, current, parent};
+#[doc(hidden)]
+pub use function::must_not_capture;
 pub use function::{Function, Run};
 pub use join_error::JoinError;
 pub use multiprocess_parcel::{Fd, Message, PanicReport, RemoteError};

@@ -6,6 +6,7 @@ use crate::function::{Entry, Function, Run, must_not_capture};
 use crate::start::Plan;
 use crate::stdio::Stdio;
 use multiprocess_parcel::{Message, Parcel, pack};
+use multiprocess_sys::settings::Settings;
 use multiprocess_sys::{Error, ErrorKind};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -88,6 +89,7 @@ pub struct Process<R> {
     variables: Vec<(OsString, Option<OsString>)>,
     directory: Option<PathBuf>,
     streams: [Stdio; 3],
+    settings: Option<Settings>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -150,6 +152,7 @@ impl<R> Process<R> {
             variables: Vec::new(),
             directory: None,
             streams: [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
+            settings: None,
             result: PhantomData,
         }
     }
@@ -324,6 +327,14 @@ impl<R> Process<R> {
         self
     }
 
+    /// What it finds set, instead of what the calling thread has at the time of the start: for those who start processes from a
+    /// thread of their own, on behalf of somebody.
+    #[doc(hidden)]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+
     /// How it is started.
     ///
     /// # Examples
@@ -385,6 +396,7 @@ impl<R> Process<R> {
             variables,
             directory: self.directory,
             streams: self.streams,
+            settings: self.settings,
         };
         plan.start().map(|started| Child::new(started, self.method))
     }

@@ -11,7 +11,7 @@ use crate::stdio::{Stdio, Wish};
 use multiprocess_parcel::Parcel;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, OwnedHandle};
 use multiprocess_sys::rights::{self, Rights};
-use multiprocess_sys::settings;
+use multiprocess_sys::settings::{self, Settings};
 use multiprocess_sys::thread::{self, Stream};
 use multiprocess_sys::transport::Socket;
 use multiprocess_sys::{Error, ErrorKind, process};
@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<(OsString, Option<OsString>)>,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) streams: [Stdio; 3],
+    /// Other settings than those of the calling thread.
+    pub(crate) settings: Option<Settings>,
 }
 
 /// A child that was started.
@@ -48,7 +50,8 @@ impl Plan {
     pub(crate) fn start(self) -> Result<Started, Error> {
         let function = self.entry.offset()?;
         let runtime = runtime::get()?;
-        let (rights, settings) = settings::capture()?;
+        let (rights, own) = settings::capture()?;
+        let settings = self.settings.as_ref().unwrap_or(&own);
         let mut streams = Streams::prepare(&self.streams)?;
         let directory = thread::directory(self.directory.as_deref().unwrap_or(".".as_ref()))?;
         let lifeline = if self.daemon { Some(runtime.lifeline()?) } else { None };

@@ -1,6 +1,7 @@
 //! A segment: a piece of memory that processes share, of which each knows who else is attached and lives.
 
 use crate::attachments::{self, Cell};
+use crate::copying::{load_bytes, store_bytes};
 use crate::named;
 use crate::slots::Table;
 use multiprocess_core::Owner;
@@ -13,7 +14,7 @@ use multiprocess_sys::{Error, ErrorKind, byte_lock};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 
 /// What a segment is for, and how large it is.
 ///
@@ -266,6 +267,67 @@ impl Segment {
     /// ```
     pub fn base(&self) -> NonNull<u8> {
         self.0.payload
+    }
+
+    /// The payload as words, without the last bytes if they are no whole word. Other processes may write to them at any time.
+    /// To touch one that nobody has [reserved](Self::reserve) takes memory, and if there is none the process ends with a signal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let shape = Shape { kind: 7, length: 20, reserved: 20, parameters: [0; 4] };
+    /// assert_eq!(Segment::anonymous(shape, |_| {})?.words().len(), 2);
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        let length = self.0.shape.length as usize / size_of::<AtomicU64>(); // it is mapped, so it fits
+        let words = NonNull::slice_from_raw_parts(self.0.payload.cast::<AtomicU64>(), length);
+        // SAFETY: the payload has that many bytes, mapped as long as `self` lives, and begins with a page; any bytes are atomics,
+        // and everybody uses them as such.
+        unsafe { words.as_ref() }
+    }
+
+    /// Copies bytes of the payload out, beginning with the one at `offset`. What another process writes meanwhile may be in
+    /// them or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let shape = Shape { kind: 7, length: 20, reserved: 20, parameters: [0; 4] };
+    /// let segment = Segment::anonymous(shape, |_| {})?;
+    /// segment.write(7, b"text");
+    /// let mut bytes = [0; 4];
+    /// segment.read(7, &mut bytes);
+    /// assert_eq!(&bytes, b"text");
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the bytes do not all lie inside, as for a slice.
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
+        load_bytes(&self.octets()[offset..][..into.len()], into);
+    }
+
+    /// Copies bytes in, the first to `offset`; as [`read`](Self::read).
+    ///
+    /// # Panics
+    ///
+    /// If the bytes do not all fit inside, as for a slice.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        store_bytes(&self.octets()[offset..][..bytes.len()], bytes);
+    }
+
+    fn octets(&self) -> &[AtomicU8] {
+        let length = self.0.shape.length as usize;
+        let octets = NonNull::slice_from_raw_parts(self.0.payload.cast::<AtomicU8>(), length);
+        // SAFETY: the payload has that many bytes, mapped as long as `self` lives; any byte is an atomic, and everybody uses it as such.
+        unsafe { octets.as_ref() }
     }
 
     /// Has `length` bytes of the payload from `offset` on be really there, so that touching them cannot fail.

@@ -4,6 +4,20 @@ pub use crate::imp::clock::coarse;
 
 use std::time::{Duration, Instant};
 
+/// The monotonic clock in nanoseconds, as a number that all processes of this machine agree on.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_sys::clock::nanoseconds;
+///
+/// let before = nanoseconds();
+/// assert!(nanoseconds() >= before);
+/// ```
+pub fn nanoseconds() -> u64 {
+    crate::imp::monotonic::nanoseconds()
+}
+
 /// A moment until which something is waited for, or never.
 ///
 /// # Examples

@@ -1,6 +1,7 @@
 //! The one door of `multiprocess` to the operating system.
 #![doc = include_str!("../README.md")]
 
+pub mod bell;
 pub mod birth;
 pub mod byte_lock;
 pub mod clock;

@@ -2,6 +2,9 @@
 #![doc = include_str!("../../../README.md")]
 
 pub use multiprocess_channel::{JoinableQueue, Queue};
+pub use multiprocess_pool::{
+    GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, Stats, TaskError, TaskHandle, Tasks,
+};
 pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
     RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,

@@ -5,6 +5,7 @@
 
 mod messages;
 mod objects;
+mod pools;
 mod processes;
 mod running;
 
@@ -13,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 23] = [
+const TESTED: [&str; 26] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -31,12 +32,15 @@ const TESTED: [&str; 23] = [
     "panic_and_exit_codes",
     "pass_a_file",
     "pipe",
+    "pool_crash",
+    "pool_map",
     "process_info",
     "queue",
     "semaphore",
     "tutorial",
     "value_and_array",
     "wait_many",
+    "word_count",
 ];
 
 #[test]
@@ -150,6 +154,23 @@ fn wait_many() {
         "main: the child returns 42",
     ];
     assert_eq!(run("wait_many").lines(), expected);
+}
+
+#[test]
+fn pool_map() {
+    let output = run("pool_map");
+    assert!(output.errors.contains("100 %"), "no progress: {}", output.errors);
+    pools::check_pool_map(&output.lines());
+}
+
+#[test]
+fn word_count() {
+    pools::check_word_count(&run("word_count").lines());
+}
+
+#[test]
+fn pool_crash() {
+    pools::check_pool_crash(&run("pool_crash").lines());
 }
 
 #[test]

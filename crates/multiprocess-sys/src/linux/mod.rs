@@ -1,5 +1,6 @@
 //! Linux, by rustix and libc.
 
+pub mod bell;
 pub mod birth;
 mod bundle;
 pub mod byte_lock;
@@ -14,6 +15,7 @@ pub mod lifeline;
 pub mod listener;
 pub mod map;
 pub mod memory;
+pub mod monotonic;
 pub mod names;
 mod packet;
 pub mod pages;

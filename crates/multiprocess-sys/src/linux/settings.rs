@@ -87,6 +87,13 @@ impl Settings {
         &self.0
     }
 
+    /// The same, but that an interrupt (Ctrl-C on a terminal) is ignored.
+    #[must_use]
+    pub fn ignoring_interrupt(mut self) -> Settings {
+        self.0[2] |= 1 << (libc::SIGINT - 1);
+        self
+    }
+
     /// Words of another process.
     ///
     /// # Errors

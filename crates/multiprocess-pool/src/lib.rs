@@ -1,0 +1,26 @@
+//! Many tasks over a few worker processes, of which each may be killed.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod handle;
+mod imap;
+mod jobs;
+mod lanes;
+mod map;
+mod memory;
+mod options;
+mod payload;
+mod pool;
+mod shared;
+mod state;
+mod stats;
+mod supervisor;
+mod worker;
+
+pub use error::{GetTimeoutError, PoolError, TaskError};
+pub use handle::TaskHandle;
+pub use imap::{Imap, ImapUnordered};
+pub use options::Tasks;
+pub use pool::{Pool, PoolBuilder};
+pub use stats::Stats;

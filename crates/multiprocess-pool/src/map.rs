@@ -1,0 +1,356 @@
+//! `map`: all inputs at once, and all values in their order.
+//!
+//! The caller's thread does everything: it packs inputs into a batch, places the batch, takes in what has come, and unpacks that
+//! while the workers go on. The lock is taken once per batch.
+
+use crate::error::TaskError;
+use crate::jobs::{Arrival, JobId};
+use crate::options::Tasks;
+use crate::payload::{Bytes, Outcome, decode};
+use crate::shared::Shared;
+use crate::state::{Phase, Placed, State, Task};
+use multiprocess_parcel::RemoteError;
+use multiprocess_process::task::{End, TaskEntry, push_item, split_result};
+use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::{Error, ErrorKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a chunk shall take if its size is chosen here.
+const CHUNK_TIME: Duration = Duration::from_millis(1);
+/// How many chunks each worker gets at least, if there are so many items.
+const CHUNKS_PER_WORKER: usize = 4;
+/// How many items are taken to be left if the inputs do not tell.
+const LEFT_UNKNOWN: usize = 4096;
+/// How many results there is room for from the beginning; inputs may lie about their number.
+const RESULTS_MAX: usize = 1 << 20;
+/// How many tasks are packed before they are placed.
+const BATCH: usize = 256;
+
+/// The tasks of one call, of which the caller is the only one who waits.
+pub(crate) struct Work {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) job: JobId,
+    is_feeding: bool,
+    function: u64,
+    retries: u32,
+    timeout: Option<Duration>,
+    /// Packed and not placed: where each task's bytes end, its first item, and how many.
+    batch: Vec<(usize, u64, u32)>,
+    bytes: Vec<u8>,
+    /// How many tasks of the batch were placed.
+    placed: usize,
+    /// How many tasks are placed and not done.
+    pub(crate) outstanding: usize,
+    arrivals: std::collections::VecDeque<Arrival>,
+}
+
+impl Work {
+    /// `is_feeding`: what is still to come belongs to the tasks that the pool has taken, also if it is closed meanwhile.
+    pub(crate) fn new(tasks: Tasks<'_>, entry: &'static TaskEntry, is_feeding: bool) -> Result<Work, TaskError> {
+        let function = entry.offset().and_then(|function| tasks.options.check().map(|()| function));
+        let function = function.map_err(TaskError::transfer)?;
+        let shared = Arc::clone(tasks.pool.shared());
+        let job = shared.open_job(is_feeding)?;
+        let (retries, timeout) = (tasks.options.retries, tasks.options.timeout);
+        Ok(Work {
+            shared,
+            job,
+            is_feeding,
+            function,
+            retries,
+            timeout,
+            batch: Vec::new(),
+            bytes: Vec::new(),
+            placed: 0,
+            outstanding: 0,
+            arrivals: std::collections::VecDeque::new(),
+        })
+    }
+
+    /// How many tasks are packed and not placed.
+    pub(crate) fn unplaced(&self) -> usize {
+        self.batch.len() - self.placed
+    }
+
+    /// How many items these have.
+    pub(crate) fn unplaced_items(&self) -> usize {
+        self.batch[self.placed..].iter().map(|(_, _, items)| *items as usize).sum()
+    }
+
+    /// Where to pack items.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Makes a task of the items that were packed since the last one.
+    pub(crate) fn push(&mut self, item: u64, items: u32) {
+        if items > 0 {
+            self.batch.push((self.bytes.len(), item, items));
+        }
+    }
+
+    /// Places what is packed, as far as there is room, and takes in what has come.
+    pub(crate) fn turn(&mut self) -> Result<(), TaskError> {
+        let shared = Arc::clone(&self.shared);
+        let (memory, board) = (&shared.memory, shared.board());
+        let mut state = shared.lock();
+        state.collect(memory, board);
+        let last = if self.is_feeding { Phase::Closed } else { Phase::Open };
+        if self.unplaced() > 0 && state.phase > last {
+            let why = state.broken.as_ref().map_or(TaskError::Closed, TaskError::from);
+            self.take(&mut state);
+            return Err(why);
+        }
+        let mut trouble = None;
+        while let Some(&(end, item, items)) = self.batch.get(self.placed) {
+            let start = self.placed.checked_sub(1).map_or(0, |before| self.batch[before].0);
+            let (job, function, retries, timeout) = (self.job, self.function, self.retries, self.timeout);
+            let task = Task { job, item, function, items, retries, timeout, arguments: Bytes::EMPTY };
+            match state.place(memory, board, task, Some(&self.bytes[start..end])) {
+                Placed::Done => {}
+                // All slots belong to others: it waits in the queue, so that there is something to wait for.
+                Placed::NoRoom(mut task) if self.outstanding == 0 => {
+                    task.arguments = Bytes::new(&self.bytes[start..end]);
+                    state.backlog.push_back(task);
+                }
+                Placed::NoRoom(_) => break,
+                Placed::Failed(_, error) => {
+                    trouble = Some(error);
+                    break;
+                }
+                Placed::Damaged => {
+                    self.placed = self.batch.len();
+                    return Err(TaskError::transfer(shared.damaged(state)));
+                }
+            }
+            self.placed += 1;
+            self.outstanding += 1;
+            if let Some(job) = state.jobs.get(self.job) {
+                job.outstanding += 1;
+            }
+        }
+        state.publish(memory, board);
+        shared.arm(&mut state);
+        self.take(&mut state);
+        drop(state);
+        if self.placed == self.batch.len() {
+            (self.placed, _) = (0, self.batch.clear());
+            self.bytes.clear();
+        }
+        if self.timeout.is_some() {
+            shared.bell.ring();
+        }
+        trouble.map_or(Ok(()), |error| Err(TaskError::transfer(error)))
+    }
+
+    fn take(&mut self, state: &mut State) {
+        if let Some(job) = state.jobs.get(self.job) {
+            if self.arrivals.is_empty() {
+                std::mem::swap(&mut self.arrivals, &mut job.inbox);
+            } else {
+                self.arrivals.append(&mut job.inbox);
+            }
+            self.outstanding = job.outstanding;
+        }
+    }
+
+    /// Forgets what is packed and not placed.
+    pub(crate) fn forget_batch(&mut self) {
+        self.batch.clear();
+        self.bytes.clear();
+        self.placed = 0;
+    }
+
+    /// Waits until something has come. Only while something is outstanding.
+    pub(crate) fn wait(&mut self) {
+        let job = self.job;
+        let shared = Arc::clone(&self.shared);
+        let has_come = |state: &mut State| {
+            state.jobs.get(job).is_none_or(|job| !job.inbox.is_empty() || job.outstanding == 0).then_some(())
+        };
+        shared.wait(Some(job), Deadline::NEVER, has_come);
+        self.take(&mut shared.lock());
+    }
+
+    /// What has come next: for each item its number and its value or why there is none.
+    pub(crate) fn next_arrival<R: DeserializeOwned>(
+        &mut self,
+        mut each: impl FnMut(u64, Result<R, TaskError>),
+    ) -> bool {
+        let Some(Arrival { item, items, outcome }) = self.arrivals.pop_front() else { return false };
+        let items = u64::from(items.max(1));
+        let error = match outcome {
+            Outcome::Left(End::Value, bytes) => {
+                let mut rest = bytes.as_slice();
+                for number in item..item + items {
+                    let Some((end, result, more)) = split_result(rest) else {
+                        let error = Error::new(ErrorKind::Damaged, "reading the results of a chunk");
+                        each(number, Err(TaskError::transfer(error)));
+                        continue;
+                    };
+                    rest = more;
+                    each(number, decode(end, result));
+                }
+                return true;
+            }
+            Outcome::Left(End::Panicked, _) => {
+                TaskError::Transfer(RemoteError::new("the results of a chunk are of an unknown kind"))
+            }
+            left => match left.decode::<()>() {
+                Err(error) => error,
+                Ok(()) => TaskError::Closed,
+            },
+        };
+        for number in item..item + items {
+            each(number, Err(error.clone()));
+        }
+        true
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.shared.leave_job(self.job, true, self.is_feeding);
+    }
+}
+
+/// How many items go into the next chunk.
+struct Chunks {
+    fixed: Option<usize>,
+    workers: usize,
+    began: Instant,
+    size: usize,
+}
+
+impl Chunks {
+    /// After `done` items are done and `left` are known to be left.
+    fn adapt(&mut self, done: u64, left: usize) {
+        if self.fixed.is_some() || done == 0 {
+            return;
+        }
+        let took = self.began.elapsed().as_nanos().max(1) * self.workers as u128;
+        let fit = (CHUNK_TIME.as_nanos() * u128::from(done) / took).clamp(1, 1 << 20) as usize;
+        // Not more than four times as many at once: the first items may not be like the others.
+        let share = left.div_ceil(CHUNKS_PER_WORKER * self.workers).max(1);
+        self.size = fit.min(self.size * 4).min(share);
+    }
+}
+
+/// One call of `map`.
+struct Mapping<I, R> {
+    work: Work,
+    inputs: I,
+    has_more: bool,
+    chunks: Chunks,
+    /// How many tasks may be outstanding.
+    window: usize,
+    /// How many items were packed, and how many are done.
+    next: u64,
+    done: u64,
+    results: Vec<Option<R>>,
+    failure: Option<(u64, TaskError)>,
+}
+
+/// Calls a function with all inputs; the values in their order.
+pub(crate) fn run<I, R>(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Result<Vec<R>, TaskError>
+where
+    I: Iterator,
+    I::Item: Serialize,
+    R: DeserializeOwned,
+{
+    let work = Work::new(tasks, entry, true)?;
+    let (workers, slots) = (tasks.pool.workers(), work.shared.board().slots());
+    let fixed = tasks.options.chunk_size;
+    let chunks = Chunks { fixed, workers, began: Instant::now(), size: fixed.unwrap_or(1) };
+    // Small chunks of a chosen size keep many slots filled; if the size is to be found out, the first ones must come back first.
+    let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
+    let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
+    let mut mapping =
+        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None };
+    while mapping.turn() {}
+    mapping.finish()
+}
+
+impl<I, R> Mapping<I, R>
+where
+    I: Iterator,
+    I::Item: Serialize,
+    R: DeserializeOwned,
+{
+    /// Gives what there is to give, and takes what has come; waits if there is neither. `false` if all is done.
+    fn turn(&mut self) -> bool {
+        self.pack();
+        if let Err(error) = self.work.turn() {
+            note(&mut self.failure, self.next, error);
+            self.work.forget_batch();
+            self.has_more = false;
+        }
+        let has_come = self.take();
+        self.chunks.adapt(self.done, self.inputs.size_hint().1.unwrap_or(LEFT_UNKNOWN));
+        let work = &mut self.work;
+        let is_full = !self.has_more || work.unplaced() > 0 || work.outstanding >= self.window;
+        if work.outstanding > 0 && !has_come && is_full {
+            work.wait();
+        }
+        work.outstanding > 0 || work.unplaced() > 0 || !work.arrivals.is_empty() || self.has_more
+    }
+
+    /// Packs a batch.
+    fn pack(&mut self) {
+        let work = &mut self.work;
+        while self.has_more && work.outstanding + work.unplaced() < self.window && work.unplaced() < BATCH {
+            let first = self.next;
+            while self.has_more && self.next - first < self.chunks.size as u64 {
+                match self.inputs.next().map(|input| push_item(work.bytes(), &input)) {
+                    Some(Ok(())) => self.next += 1,
+                    Some(Err(error)) => {
+                        note(&mut self.failure, self.next, TaskError::transfer(error));
+                        self.has_more = false;
+                    }
+                    None => self.has_more = false,
+                }
+            }
+            work.push(first, (self.next - first) as u32);
+        }
+        self.results.resize_with(self.next as usize, || None);
+    }
+
+    /// Takes what has come; whether anything has.
+    fn take(&mut self) -> bool {
+        let Mapping { work, results, failure, done, .. } = self;
+        let before = *done;
+        let mut each = |item, result| {
+            *done += 1;
+            match (result, results.get_mut(item as usize)) {
+                (Ok(value), Some(place)) => *place = Some(value),
+                (Ok(_), None) => {}
+                (Err(error), _) => note(failure, item, error),
+            }
+        };
+        while work.next_arrival(&mut each) {}
+        *done > before
+    }
+
+    fn finish(self) -> Result<Vec<R>, TaskError> {
+        if let Some((_, error)) = self.failure {
+            return Err(error);
+        }
+        let count = self.results.len();
+        let values: Vec<R> = self.results.into_iter().flatten().collect();
+        if values.len() == count {
+            return Ok(values);
+        }
+        let missing = "collecting the results of a pool, of which some are missing";
+        Err(TaskError::transfer(Error::new(ErrorKind::Damaged, missing)))
+    }
+}
+
+/// Keeps the error of the first item that failed.
+fn note(failure: &mut Option<(u64, TaskError)>, item: u64, error: TaskError) {
+    if failure.as_ref().is_none_or(|(first, _)| item < *first) {
+        *failure = Some((item, error));
+    }
+}

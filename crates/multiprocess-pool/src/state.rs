@@ -1,0 +1,368 @@
+//! What the pool's process knows of its tasks, behind one lock: what waits, what lies in which slot, what has come.
+//!
+//! ```text
+//! submit -> backlog -> slot (READY -> RUNNING -> DONE) -> the job's inbox -> get
+//! ```
+//!
+//! A task is in exactly one of the places: the backlog, which is as long as it likes; a slot, for which there is a record here; or
+//! its job's inbox. The record is private to this process: what a worker writes decides what the result is, never whose.
+
+mod losses;
+
+use crate::error::TaskError;
+use crate::jobs::{Arrival, JobId, Jobs};
+use crate::lanes::Lanes;
+use crate::memory::{Blocks, Memory};
+use crate::payload::{Bytes, Outcome, SHORT};
+use crate::worker::{CHUNK, TIMED};
+use multiprocess_core::work::{Board, Damaged, Found, INLINE, Slot, Status};
+use multiprocess_parcel::RemoteError;
+use multiprocess_process::task::End;
+use multiprocess_sys::Error;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// A task that is not done.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) job: JobId,
+    /// The number of its first item in the job.
+    pub(crate) item: u64,
+    pub(crate) function: u64,
+    /// How many items; 0 = it is one call that is no chunk.
+    pub(crate) items: u32,
+    pub(crate) retries: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) arguments: Bytes,
+}
+
+/// A task in a slot.
+#[derive(Debug)]
+struct Record {
+    /// Its arguments only if they may be needed again.
+    task: Task,
+    number: u64,
+    position: u64,
+    /// The block of its arguments.
+    place: u64,
+    /// Why it was taken away from its worker.
+    verdict: Option<Box<TaskError>>,
+}
+
+/// How far the life of a pool has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It takes tasks.
+    Open,
+    /// It takes no more.
+    Closed,
+    /// Its tasks have failed, and its workers are ended.
+    Ended,
+}
+
+/// The state of a pool.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// Whether the supervisor was told that it was closed and has nothing to do any more.
+    pub(crate) is_done: bool,
+    /// Whether all workers have been ready once.
+    pub(crate) is_built: bool,
+    /// Why no worker can be started any more.
+    pub(crate) broken: Option<RemoteError>,
+    pub(crate) jobs: Jobs,
+    pub(crate) lanes: Lanes,
+    pub(crate) backlog: VecDeque<Task>,
+    /// Futures to wake when the lock is given back.
+    pub(crate) wakers: Vec<Waker>,
+    /// Whether futures have waited since there was nothing to do.
+    pub(crate) has_futures: bool,
+    /// Calls that will still give tasks.
+    pub(crate) feeding: usize,
+    /// Threads that wait and collect.
+    pub(crate) waiting: usize,
+    /// Whether one of them sleeps on the signal.
+    pub(crate) is_led: bool,
+    /// Threads that sleep until they are told.
+    pub(crate) followers: Vec<std::sync::Arc<std::sync::Condvar>>,
+    /// Something was delivered since the lock was taken.
+    pub(crate) has_delivered: bool,
+    /// How long workers have to end by themselves.
+    pub(crate) grace: Duration,
+    /// Whether the bell will be rung at the next news.
+    pub(crate) is_armed: bool,
+    /// When to look at a timed task: the moment, its slot and number.
+    pub(crate) timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
+    /// How many tasks have left a result.
+    pub(crate) done: u64,
+    records: Vec<Option<Record>>,
+    occupied: usize,
+    tail: u64,
+    published: u64,
+    numbers: u64,
+    blocks: Blocks,
+    scratch: Vec<u8>,
+}
+
+impl State {
+    pub(crate) fn new(memory: &Memory, slots: usize) -> State {
+        State {
+            phase: Phase::Open,
+            is_done: false,
+            is_built: false,
+            broken: None,
+            jobs: Jobs::default(),
+            lanes: Lanes::new(memory.lanes()),
+            backlog: VecDeque::new(),
+            wakers: Vec::new(),
+            has_futures: false,
+            feeding: 0,
+            waiting: 0,
+            is_led: false,
+            followers: Vec::new(),
+            has_delivered: false,
+            grace: GRACE,
+            is_armed: false,
+            timers: BinaryHeap::new(),
+            done: 0,
+            records: (0..slots).map(|_| None).collect(),
+            occupied: 0,
+            tail: 0,
+            published: 0,
+            numbers: 0,
+            blocks: Blocks::new(memory.area(None)),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether there is a task that is not done.
+    pub(crate) fn has_work(&self) -> bool {
+        self.occupied > 0 || !self.backlog.is_empty() || self.feeding > 0
+    }
+
+    /// Whether the supervisor is to be told of news while nobody waits. Otherwise results may lie where they are until somebody
+    /// asks: so a caller that gives task after task is not disturbed.
+    pub(crate) fn wants_bell(&self) -> bool {
+        !self.backlog.is_empty() || (self.has_work() && (self.has_futures || self.phase == Phase::Closed))
+    }
+
+    /// How many tasks have not begun, as far as that is known, and how many are not done.
+    pub(crate) fn queue(&self, board: Board<'_>) -> (usize, usize) {
+        let taken = |at: &usize| self.records[*at].is_some() && board.slot(*at).status() != Status::Ready;
+        let running = (0..self.records.len()).filter(taken).count();
+        let all = self.occupied + self.backlog.len();
+        (all.saturating_sub(running), all)
+    }
+
+    /// Puts a task into a slot. `arguments` are the task's own, or borrowed from the caller.
+    #[inline]
+    pub(crate) fn place(
+        &mut self,
+        memory: &Memory,
+        board: Board<'_>,
+        mut task: Task,
+        arguments: Option<&[u8]>,
+    ) -> Placed {
+        let at = loop {
+            match board.room(self.tail) {
+                Ok(0) => return Placed::NoRoom(task),
+                Ok(_) if self.occupied == self.records.len() => return Placed::NoRoom(task),
+                Ok(_) => {}
+                Err(Damaged) => return Placed::Damaged,
+            }
+            let at = board.slot_at(self.tail);
+            if self.records[at].is_none() {
+                break at;
+            }
+            // It still runs, or its result was not seen yet.
+            self.tail += 1;
+        };
+        let slot = board.slot(at);
+        let bytes = arguments.unwrap_or(task.arguments.as_slice());
+        let place = match self.put(memory, slot, bytes) {
+            Ok(place) => place,
+            Err(error) => return Placed::Failed(task, error),
+        };
+        let flags = if task.items > 1 { CHUNK } else { 0 } | if task.timeout.is_some() { TIMED } else { 0 };
+        slot.set_function(task.function);
+        slot.set_measure(bytes.len() as u64, place, flags);
+        if flags != 0 {
+            slot.set_progress(0);
+            slot.set_since(0);
+        }
+        if task.items <= 1 && task.retries == 0 {
+            task.arguments = Bytes::EMPTY;
+        } else if let Some(arguments) = arguments {
+            task.arguments = Bytes::new(arguments);
+        }
+        let number = self.numbers;
+        if let Some(timeout) = task.timeout {
+            self.timers.push(Reverse((Instant::now() + timeout, at, number)));
+        }
+        slot.offer();
+        self.records[at] = Some(Record { task, number, position: self.tail, place, verdict: None });
+        self.numbers += 1;
+        self.occupied += 1;
+        self.tail += 1;
+        Placed::Done
+    }
+
+    /// Writes arguments into a slot or a block; the block's place, or 0.
+    #[inline]
+    fn put(&mut self, memory: &Memory, slot: Slot<'_>, bytes: &[u8]) -> Result<u64, Error> {
+        if bytes.len() <= INLINE {
+            slot.write(bytes);
+            return Ok(0);
+        }
+        let (place, _) = self.blocks.take(memory, bytes.len() as u64)?;
+        memory.segment.write(place as usize, bytes);
+        Ok(place)
+    }
+
+    /// Shows the workers what was placed, and wakes as many as there are new tasks.
+    #[inline]
+    pub(crate) fn publish(&mut self, memory: &Memory, board: Board<'_>) {
+        if self.tail != self.published {
+            let count = u32::try_from(self.tail - self.published).unwrap_or(u32::MAX);
+            self.published = self.tail;
+            board.publish(self.tail);
+            board.wake_workers(count, &memory.segment);
+        }
+    }
+
+    /// Moves what waits in the backlog into slots, as far as there is room.
+    pub(crate) fn dispatch(&mut self, memory: &Memory, board: Board<'_>) {
+        while let Some(task) = self.backlog.pop_front() {
+            if self.jobs.get(task.job).is_none_or(|job| job.is_cancelled) {
+                continue;
+            }
+            match self.place(memory, board, task, None) {
+                Placed::Done => {}
+                Placed::NoRoom(task) => {
+                    self.backlog.push_front(task);
+                    break;
+                }
+                Placed::Failed(task, error) => {
+                    let (item, items) = (task.item, task.items);
+                    self.deliver(task.job, item, items, Outcome::lost(TaskError::transfer(error)), true);
+                }
+                Placed::Damaged => {
+                    self.break_down(RemoteError::new(DAMAGED));
+                    return;
+                }
+            }
+        }
+        self.publish(memory, board);
+    }
+
+    /// Takes in what the workers have done, and gives them more of the backlog; whether there was anything.
+    #[inline]
+    pub(crate) fn collect(&mut self, memory: &Memory, board: Board<'_>) -> bool {
+        if self.phase == Phase::Ended {
+            return false;
+        }
+        let mut has_news = false;
+        for lane in 0..memory.lanes() {
+            if !self.lanes.is_busy(lane) {
+                continue;
+            }
+            loop {
+                match board.lane(lane).find(self.lanes.cursor(lane), |at| board.slot(at)) {
+                    Ok(Found::Nothing) => break,
+                    Ok(Found::Done(at)) if self.records[at].is_some() => {
+                        self.lanes.advance(lane);
+                        self.finish(memory, board, lane, at);
+                        has_news = true;
+                    }
+                    Ok(Found::Done(_)) | Err(Damaged) => {
+                        // What it has done so far is found by the slots, when it is dead.
+                        self.lanes.condemn(lane);
+                        break;
+                    }
+                }
+            }
+        }
+        if has_news && !self.backlog.is_empty() {
+            self.dispatch(memory, board);
+        }
+        has_news
+    }
+
+    /// Takes a result out of its slot.
+    #[inline]
+    fn finish(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize) {
+        let Some(record) = self.records[at].take() else { return };
+        self.occupied -= 1;
+        self.done += 1;
+        let slot = board.slot(at);
+        let (length, place, end) = slot.measure();
+        let end = u8::try_from(end).ok().and_then(End::of);
+        let outcome = match end {
+            // By far the most.
+            Some(end) if place == 0 && length <= SHORT as u64 => {
+                let mut bytes = [0; SHORT];
+                bytes.copy_from_slice(slot.read::<{ SHORT / 8 }>().as_flattened());
+                Outcome::Left(end, Bytes::Short(length as u8, bytes))
+            }
+            Some(end) => match memory.read(slot, (length, place), Some(lane), &mut self.scratch) {
+                Ok(()) => Outcome::Left(end, Bytes::new(&self.scratch)),
+                Err(error) => Outcome::lost(TaskError::transfer(error)),
+            },
+            None => Outcome::lost(TaskError::Transfer(RemoteError::new(DAMAGED))),
+        };
+        if place != 0 && !matches!(outcome, Outcome::Lost(_)) {
+            memory.free(place);
+        }
+        if record.place != 0 {
+            memory.free(record.place);
+        }
+        // The slot stays as it is until it is filled again: nobody claims what is done.
+        if self.scratch.capacity() > KEEP {
+            self.scratch = Vec::new();
+        }
+        self.deliver(record.task.job, record.task.item, record.task.items, outcome, true);
+    }
+
+    /// Hands something to those who wait for a job; `is_last` if it is all that comes of one task.
+    #[inline]
+    pub(crate) fn deliver(&mut self, id: JobId, item: u64, items: u32, outcome: Outcome, is_last: bool) {
+        let Some(job) = self.jobs.get(id) else { return };
+        if is_last {
+            job.outstanding -= 1;
+        }
+        if job.is_abandoned {
+            if job.outstanding == 0 {
+                self.jobs.close(id);
+            }
+            return;
+        }
+        job.inbox.push_back(Arrival { item, items, outcome });
+        self.has_delivered = true;
+        if let Some(waiter) = &job.waiter {
+            waiter.notify_all();
+        }
+        self.wakers.extend(job.waker.take());
+    }
+}
+
+/// What came of placing a task.
+#[derive(Debug)]
+pub(crate) enum Placed {
+    Done,
+    /// There is no room now.
+    NoRoom(Task),
+    /// There is no memory for its arguments.
+    Failed(Task, Error),
+    /// A worker has written what no worker writes.
+    Damaged,
+}
+
+/// How long workers have to end by themselves when their pool is dropped.
+const GRACE: Duration = Duration::from_millis(200);
+
+const DAMAGED: &str = "reading what a worker has done: the memory of the pool is damaged";
+
+/// A buffer that has grown beyond this is given back.
+const KEEP: usize = 1 << 20;

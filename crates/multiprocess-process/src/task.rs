@@ -1,0 +1,379 @@
+//! Functions that a process calls again and again for a pool: a task is an entry in the executable, and bytes.
+//!
+//! An entry for tasks is found as one for a child is (`function.rs`). It takes bytes without handles, because a task has no
+//! message of its own that could carry one, and appends what came of it to a buffer that the worker uses again. Whatever panics,
+//! the function or the code that reads its arguments or writes its result, the process goes on.
+//!
+//! A **chunk** is several calls of one function. Its bytes are those of each call behind their length (32 bits), and so are its
+//! results, with a byte in front that says what each is ([`End`]).
+
+use crate::function::{self, Entry, Function, Outcome, Unchecked, conjure};
+use crate::report;
+use multiprocess_parcel::{Fd, Message, Parcel, RemoteError, pack, pack_data, pack_data_onto, unpack_data};
+use multiprocess_sys::handle::{AsHandle, OwnedHandle};
+use multiprocess_sys::{Error, ErrorKind};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// What refusals of a handle call the carrier.
+pub const CARRIER: &str = "a pool task";
+
+/// What the bytes are that a task leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum End {
+    /// The value.
+    Value = 0,
+    /// A report of its panic.
+    Panicked = 1,
+    /// An error: the arguments could not be read, or the value not written.
+    Failed = 2,
+}
+
+impl End {
+    /// What that number means; `None` if nothing.
+    #[inline]
+    pub fn of(number: u8) -> Option<End> {
+        [End::Value, End::Panicked, End::Failed].into_iter().find(|end| *end as u8 == number)
+    }
+}
+
+const MAGIC: u64 = u64::from_ne_bytes(*b"mp-tasks");
+
+/// Called after each call of a chunk with all results so far.
+pub type Step<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
+
+/// How to call one function for tasks.
+#[repr(C)]
+pub struct TaskEntry {
+    magic: u64,
+    call: fn(&[u8], &mut Vec<u8>, Step<'_>) -> End,
+}
+
+const _: () = assert!(size_of::<TaskEntry>() == size_of::<Unchecked>());
+const _: () = assert!(align_of::<TaskEntry>() == align_of::<Unchecked>());
+
+impl TaskEntry {
+    /// The entry of `F` for one call with the arguments `A`.
+    pub fn of_call<F, A>() -> &'static TaskEntry
+    where
+        F: Function<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        struct Of<F, A>(PhantomData<(F, A)>);
+        impl<F: Function<A>, A: Message> Of<F, A>
+        where
+            F::Output: Message,
+        {
+            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_once::<F, A> };
+        }
+        Of::<F, A>::ENTRY
+    }
+
+    /// The entry of `F` for chunks of calls with one argument each.
+    pub fn of_items<F, I, R>() -> &'static TaskEntry
+    where
+        F: Fn(I) -> R + Copy + Send + 'static,
+        I: Message,
+        R: Message,
+    {
+        struct Of<F, I, R>(PhantomData<(F, I, R)>);
+        impl<F: Fn(I) -> R + Copy + Send + 'static, I: Message, R: Message> Of<F, I, R> {
+            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_items::<F, I, R> };
+        }
+        Of::<F, I, R>::ENTRY
+    }
+
+    /// The entry of `F` for chunks of calls with a tuple of arguments each.
+    pub fn of_tuples<F, A>() -> &'static TaskEntry
+    where
+        F: Function<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        struct Of<F, A>(PhantomData<(F, A)>);
+        impl<F: Function<A>, A: Message> Of<F, A>
+        where
+            F::Output: Message,
+        {
+            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_tuples::<F, A> };
+        }
+        Of::<F, A>::ENTRY
+    }
+
+    /// Where it lies in the executable.
+    ///
+    /// # Errors
+    ///
+    /// It lies elsewhere: in a plugin, or in a library that another program loaded.
+    pub fn offset(&'static self) -> Result<u64, Error> {
+        function::offset_of(self, self.call as *const (), "giving a task to a pool")
+    }
+
+    /// The entry at `offset`, if one lies there.
+    ///
+    /// # Errors
+    ///
+    /// None does.
+    pub fn at(offset: u64) -> Result<&'static TaskEntry, Error> {
+        let place = function::find(offset, MAGIC)?;
+        // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for such an entry alone,
+        // and constants of the executable live as long as the process.
+        Ok(unsafe { &*place.cast::<TaskEntry>() })
+    }
+
+    /// Calls the function in this process; what came of it is appended to `out`.
+    #[inline]
+    pub fn call(&self, arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End {
+        (self.call)(arguments, out, step)
+    }
+}
+
+fn call_once<F, A>(arguments: &[u8], out: &mut Vec<u8>, _: Step<'_>) -> End
+where
+    F: Function<A>,
+    A: Message,
+    F::Output: Message,
+{
+    let function = conjure::<F>();
+    run(arguments, out, |arguments: A| function.call(arguments))
+}
+
+fn call_items<F, I, R>(arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End
+where
+    F: Fn(I) -> R + Copy + Send + 'static,
+    I: Message,
+    R: Message,
+{
+    let function = conjure::<F>();
+    run_chunk(arguments, out, step, function)
+}
+
+fn call_tuples<F, A>(arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End
+where
+    F: Function<A>,
+    A: Message,
+    F::Output: Message,
+{
+    let function = conjure::<F>();
+    run_chunk(arguments, out, step, |arguments: A| function.call(arguments))
+}
+
+fn run_chunk<A: Message, R: Message>(
+    mut arguments: &[u8],
+    out: &mut Vec<u8>,
+    step: Step<'_>,
+    function: impl Fn(A) -> R + Copy,
+) -> End {
+    while !arguments.is_empty() {
+        let Some((item, rest)) = split_item(arguments) else {
+            out.clear();
+            return fail(out, Error::new(ErrorKind::Damaged, "reading a chunk of tasks"));
+        };
+        arguments = rest;
+        let start = out.len();
+        out.extend_from_slice(&[0; RESULT_HEAD]);
+        let end = run(item, out, function);
+        // A result of 4 GiB is none.
+        let length = u32::try_from(out.len() - start - RESULT_HEAD);
+        let (end, length) = length.map(|length| (end, length)).unwrap_or_else(|_| {
+            out.truncate(start + RESULT_HEAD);
+            let end = fail(out, Error::new(ErrorKind::TooLarge, "returning a result of a chunk"));
+            (end, (out.len() - start - RESULT_HEAD) as u32)
+        });
+        out[start] = end as u8;
+        out[start + 1..start + RESULT_HEAD].copy_from_slice(&length.to_ne_bytes());
+        step(out);
+    }
+    End::Value
+}
+
+/// What stands before each result of a chunk.
+const RESULT_HEAD: usize = 5;
+
+/// The first item of a chunk, and the rest; `None` if the bytes are none of a chunk.
+#[inline]
+fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_ne_bytes(*length) as usize)
+}
+
+/// Appends an item to a chunk.
+///
+/// # Errors
+///
+/// It cannot be packed, or is larger than 4 GiB. The chunk is as it was.
+#[inline]
+pub fn push_item<T: Serialize>(chunk: &mut Vec<u8>, item: &T) -> Result<(), Error> {
+    let start = chunk.len();
+    chunk.extend_from_slice(&[0; 4]);
+    let packed = pack_data_onto(item, CARRIER, chunk).and_then(|()| {
+        let length = u32::try_from(chunk.len() - start - 4);
+        length.map_err(|_| Error::new(ErrorKind::TooLarge, "giving a task of 4 GiB or more to a pool"))
+    });
+    match packed {
+        Ok(length) => {
+            chunk[start..start + 4].copy_from_slice(&length.to_ne_bytes());
+            Ok(())
+        }
+        Err(error) => {
+            chunk.truncate(start);
+            Err(error)
+        }
+    }
+}
+
+/// How many items a chunk holds, and where the item of that number begins.
+pub fn item_start(chunk: &[u8], number: usize) -> Option<usize> {
+    let mut rest = chunk;
+    for _ in 0..number {
+        rest = split_item(rest)?.1;
+    }
+    Some(chunk.len() - rest.len())
+}
+
+/// The first result of a chunk, and the rest; `None` if there is none, or the bytes are none of a chunk.
+#[inline]
+pub fn split_result(bytes: &[u8]) -> Option<(End, &[u8], &[u8])> {
+    let ([end, length @ ..], rest) = bytes.split_first_chunk::<RESULT_HEAD>()?;
+    let (result, rest) = rest.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
+    Some((End::of(*end)?, result, rest))
+}
+
+#[inline]
+fn run<A: Message, R: Message>(arguments: &[u8], out: &mut Vec<u8>, function: impl FnOnce(A) -> R) -> End {
+    let start = out.len();
+    // Unwind safe: what a task left half-done in this process is for the program's author to know about, as with threads.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let value = function(unpack_data::<A>(arguments)?);
+        pack_data_onto(&value, CARRIER, out)
+    }));
+    match result {
+        Ok(Ok(())) => End::Value,
+        Ok(Err(error)) => {
+            out.truncate(start);
+            fail(out, error)
+        }
+        Err(payload) => {
+            out.truncate(start);
+            let report = report::of(&*payload);
+            // Dropping what a user's panic carries may panic again.
+            std::mem::forget(payload);
+            tell(out, End::Panicked, &report)
+        }
+    }
+}
+
+#[cold]
+fn fail(out: &mut Vec<u8>, error: Error) -> End {
+    tell(out, End::Failed, &RemoteError::new(error))
+}
+
+fn tell<T: Serialize>(out: &mut Vec<u8>, end: End, what: &T) -> End {
+    // Text can be packed.
+    out.extend(pack_data(what, CARRIER).unwrap_or_default());
+    end
+}
+
+/// Packs an error as a task's result would be.
+pub fn pack_failure(error: Error) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = fail(&mut bytes, error);
+    bytes
+}
+
+/// A call that each worker of a pool makes first: packed once, sent many times, with the handles in its arguments.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    function: u64,
+    arguments: Arc<Parcel>,
+}
+
+impl Preparation {
+    /// `F` with these arguments.
+    ///
+    /// # Errors
+    ///
+    /// The arguments cannot be sent, or the function lies outside the program's executable.
+    pub fn new<F, A>(arguments: &A) -> Result<Preparation, Error>
+    where
+        F: Function<A, Output = ()>,
+        A: Message,
+    {
+        let function = Entry::of_function::<F, A>().offset()?;
+        Ok(Preparation { function, arguments: Arc::new(pack(arguments)?) })
+    }
+
+    /// Makes the call. A panic goes on.
+    ///
+    /// # Errors
+    ///
+    /// The arguments cannot be read.
+    pub fn run(self) -> Result<(), Error> {
+        let arguments = Arc::into_inner(self.arguments).unwrap_or_default();
+        match Entry::at(self.function)?.call(arguments) {
+            Outcome::Value(_) => Ok(()),
+            Outcome::Panicked(payload) => resume_unwind(payload),
+            Outcome::Failed(error) => Err(Error::from(error)),
+        }
+    }
+}
+
+impl Serialize for Preparation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let handles: Vec<_> = self.arguments.handles.iter().map(|handle| Fd(handle.as_fd())).collect();
+        (self.function, &self.arguments.bytes, handles).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Preparation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Preparation, D::Error> {
+        let (function, bytes, handles) = <(u64, Vec<u8>, Vec<Fd<OwnedHandle>>)>::deserialize(deserializer)?;
+        let handles = handles.into_iter().map(|handle| handle.0).collect();
+        let arguments = Parcel { bytes, handles, ..Parcel::default() };
+        Ok(Preparation { function, arguments: Arc::new(arguments) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry_of<F: Fn(u32) -> u32 + Copy + Send + 'static>(_: F) -> &'static TaskEntry {
+        TaskEntry::of_items::<F, u32, u32>()
+    }
+
+    #[test]
+    fn a_chunk_has_a_result_for_each_item() {
+        let entry = entry_of(|x| if x == 2 { panic!("two") } else { x * 2 });
+        let entry = TaskEntry::at(entry.offset().unwrap()).unwrap();
+        let (mut chunk, mut out, mut steps) = (Vec::new(), Vec::new(), 0);
+        for item in 1..=3u32 {
+            push_item(&mut chunk, &item).unwrap();
+        }
+        assert_eq!(entry.call(&chunk, &mut out, &mut |_| steps += 1), End::Value);
+        assert_eq!(steps, 3);
+        let (end, first, rest) = split_result(&out).unwrap();
+        assert_eq!((end, unpack_data::<u32>(first).unwrap()), (End::Value, 2));
+        let (end, _, rest) = split_result(rest).unwrap();
+        assert_eq!(end, End::Panicked);
+        let (end, last, rest) = split_result(rest).unwrap();
+        assert_eq!((end, unpack_data::<u32>(last).unwrap(), rest.len()), (End::Value, 6, 0));
+        assert_eq!(item_start(&chunk, 3), Some(chunk.len()));
+        assert_eq!(item_start(&chunk, 4), None);
+    }
+
+    #[test]
+    fn damaged_chunks_are_errors() {
+        let entry = entry_of(|x| x);
+        for bytes in [&[1u8][..], &[9, 0, 0, 0, 1], &[255; 9]] {
+            let mut out = Vec::new();
+            assert_eq!(entry.call(bytes, &mut out, &mut |_| ()), End::Failed);
+        }
+        assert!(TaskEntry::at(entry.offset().unwrap() + 8).is_err());
+        assert!(Entry::at(entry.offset().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! A bell (eventfd(2)): anybody who has a handle may ring it, and who watches it among other handles is woken.
+
+use super::handle::{AsHandle, BorrowedHandle, OwnedHandle};
+use crate::{Error, seam};
+use rustix::event::{EventfdFlags, eventfd};
+
+/// A handle that can be read from the time when it was rung until it is silenced.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_sys::bell::Bell;
+/// use multiprocess_sys::watch::Watch;
+///
+/// let (bell, watch) = (Bell::new()?, Watch::new()?);
+/// watch.add(&bell, 7)?;
+/// bell.ring();
+/// bell.ring();
+/// assert_eq!(watch.wait()?, [7]);
+/// bell.silence();
+/// assert_eq!(watch.wait_timeout(std::time::Duration::ZERO)?, []);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Bell(OwnedHandle);
+
+impl Bell {
+    /// One that is silent.
+    ///
+    /// # Errors
+    ///
+    /// The process has no free descriptor.
+    pub fn new() -> Result<Bell, Error> {
+        seam::call("eventfd", || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
+            .map(Bell)
+            .map_err(|e| Error::os("making a bell", e))
+    }
+
+    /// Takes the handle of a bell that another process has made. With another kind of handle, nothing rings.
+    pub fn from_handle(handle: OwnedHandle) -> Bell {
+        Bell(handle)
+    }
+
+    /// Rings it. That fails only if it has been rung as often as a counter counts, and then it rings already.
+    pub fn ring(&self) {
+        let _ = seam::retry("write", || rustix::io::write(&self.0, &1u64.to_ne_bytes()));
+    }
+
+    /// Silences it until it is rung again.
+    pub fn silence(&self) {
+        let _ = seam::retry("read", || rustix::io::read(&self.0, &mut [0u8; 8]));
+    }
+}
+
+impl AsHandle for Bell {
+    fn as_fd(&self) -> BorrowedHandle<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,103 @@
+//! Where a `Pool` may live, who may use it, and how large it may be.
+
+use multiprocess::{Event, Pool};
+use std::sync::OnceLock;
+use std::thread;
+
+multiprocess_tests::checked_tests![
+    global,
+    large_pool,
+    many_threads_share_a_pool,
+    pool_in_process,
+    pool_in_worker,
+    tasks_refuse_handles,
+];
+
+fn pool(workers: usize) -> Pool {
+    Pool::new(workers).expect("a pool can be made")
+}
+
+fn square(x: u64) -> u64 {
+    x * x
+}
+
+fn multiply(a: u64, b: u64) -> u64 {
+    a * b
+}
+
+static GATE: OnceLock<Event> = OnceLock::new();
+
+fn keep(gate: Event) {
+    GATE.set(gate).expect("each worker is prepared once");
+}
+
+fn wait_at_gate(value: u64) -> u64 {
+    GATE.get().expect("the worker is prepared").wait();
+    value
+}
+
+/// `MiscTestCase.test_large_pool`.
+fn large_pool() {
+    let pool = pool(200);
+    assert_eq!(pool.map(square, 0..10).expect("the tasks return")[9], 81);
+    assert_eq!(pool.worker_pids().len(), 200);
+    pool.join().expect("the workers end");
+}
+
+/// `TestStdinBadfiledescriptor.test_pool_in_process`.
+fn pool_in_process() {
+    let child = multiprocess::spawn(|| pool(2).map(square, 0..10).expect("the tasks return"), ());
+    let squares = child.expect("the child starts").join().expect("the child returns");
+    assert_eq!(squares[9], 81);
+}
+
+/// Workers may have pools of their own.
+fn pool_in_worker() {
+    let outer = pool(2);
+    let sums =
+        outer.map(|n: u64| Pool::global().map(square, 0..n).expect("the tasks return").iter().sum::<u64>(), 0..10);
+    assert_eq!(sums.expect("the tasks return")[3], 5);
+    outer.join().expect("the workers end");
+}
+
+/// A lock, a file or a sender travels in the initializer.
+fn tasks_refuse_handles() {
+    let gate = Event::new().expect("an event can be made");
+    let pool = Pool::builder().workers(1).initializer(keep, (gate.clone(),)).build().expect("a pool can be made");
+    let error = pool.submit(|gate: Event| gate.set(), (gate.clone(),)).expect_err("a handle cannot travel");
+    let text = error.to_string();
+    assert!(text.contains("pool initialisers") && text.contains("a pool task"), "{text}");
+    let error = pool.apply(|| Event::new().expect("an event can be made"), ()).expect_err("nor come back");
+    assert!(error.to_string().contains("a pool task"), "{error}");
+    gate.set();
+    assert_eq!(pool.apply(wait_at_gate, (3,)).expect("the task returns"), 3);
+}
+
+fn many_threads_share_a_pool() {
+    let pool = pool(3);
+    thread::scope(|scope| {
+        for number in 0..8_u64 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for round in 0..50 {
+                    assert_eq!(pool.apply(multiply, (number, round)).expect("the task returns"), number * round);
+                }
+                assert_eq!(pool.map(square, 0..300).expect("the tasks return")[299], 299 * 299);
+                assert_eq!(pool.imap(square, 0..50).flatten().count(), 50);
+            });
+        }
+    });
+}
+
+/// As many workers as CPUs that this process may use. It lasts as long as the program: so in a child.
+fn global() {
+    let child = multiprocess::spawn(
+        || {
+            assert_eq!(Pool::global().apply(square, (3,)).expect("the task returns"), 9);
+            Pool::global().workers()
+        },
+        (),
+    );
+    let workers = child.expect("the child starts").join().expect("the child returns");
+    assert_eq!(workers, thread::available_parallelism().expect("the number is known").get());
+}
