@@ -4,7 +4,7 @@
 //! Each step fails one call and then does the same undisturbed. It prints `complaint` and what is wrong, and in the end
 //! `struck`, how many calls failed, and how often that was an error.
 
-use multiprocess::{Child, Error, Group, JoinError, Lock, Process, Semaphore, SharedMemory};
+use multiprocess::{Child, Error, Group, JoinError, Lock, Pool, Process, Semaphore, SharedMemory};
 use multiprocess_sys::seam::{self, Plan};
 use multiprocess_tests::gate::{Gate, pass};
 use multiprocess_tests::names::unique;
@@ -32,7 +32,7 @@ const LENGTH: usize = 100_000;
 type Work = fn(&Stage) -> Result<Counts, Refusal>;
 
 /// All of that, by its name; whether an error names the object.
-const CASES: [(&str, Work, bool); 14] = [
+const CASES: [(&str, Work, bool); 15] = [
     ("lock", |_| use_lock(&Lock::new()?), false),
     ("lock-create", |stage| use_lock(&Lock::create(&stage.name)?), true),
     ("lock-open", |stage| use_lock(&Lock::open(&stage.name)?), true),
@@ -44,6 +44,7 @@ const CASES: [(&str, Work, bool); 14] = [
     ("memory", |_| use_memory(&SharedMemory::new(LENGTH)?), false),
     ("memory-create", |stage| use_memory(&SharedMemory::create(&stage.name, LENGTH)?), true),
     ("memory-open", |stage| use_memory(&SharedMemory::open(&stage.name)?), true),
+    ("pool", |_| use_pool(&Pool::new(1)?), false),
     ("pass", Stage::pass, false),
     ("return", Stage::take_back, false),
     ("arrive", Stage::arrive, false),
@@ -185,6 +186,13 @@ fn own(case: String, name: String, mut sayer: Sayer, gate: gate::Closed) {
 
 fn use_lock(lock: &Lock) -> Result<Counts, Refusal> {
     drop(lock.lock().expect("nobody has died"));
+    Ok(None)
+}
+
+/// Gives a pool a task whose argument and result do not fit into a slot.
+fn use_pool(pool: &Pool) -> Result<Counts, Refusal> {
+    let bytes = pool.apply(|bytes: Vec<u8>| bytes, (vec![7; LENGTH],)).map_err(Error::from)?;
+    assert_eq!(bytes.len(), LENGTH);
     Ok(None)
 }
 
