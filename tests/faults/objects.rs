@@ -22,6 +22,12 @@ fn call_of_the_maker_fails() {
     mishaps(&[&locks[..], &others[..]].concat(), &["fork-server"]);
 }
 
+/// A pool that is made, has a task, and is dropped; the calls of its supervisor are among those that fail.
+#[test]
+fn call_of_the_pool_fails() {
+    mishaps(&["pool"], &["fork-server"]);
+}
+
 /// Objects as arguments of a child: each call of the sender, the start's included.
 #[test]
 fn call_of_the_sender_fails() {

@@ -40,8 +40,9 @@ pub fn report(folder: &Path, number: u32, struck: u32, descriptors: Option<usize
     pause::holds_within(GRACE, || {
         left = Left::now();
         let settled = left.children == 0 && descriptors.is_none_or(|expected| left.descriptors <= expected);
-        if !settled {
-            // Descriptors of the spare child come and go; a start uses it up. What becomes of this one does not matter.
+        if !settled && processes::fork_server().is_some() {
+            // Descriptors of the spare child come and go; a start uses it up. What becomes of this one does not matter. A program
+            // without a fork server has none, and would get both.
             drop(Process::new(nothing, ()).start_method(StartMethod::ForkServer).start().map(Child::join));
         }
         settled

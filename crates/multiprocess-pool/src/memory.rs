@@ -23,7 +23,7 @@ use multiprocess_sys::{Error, ErrorKind};
 use std::ops::Range;
 
 /// What the header of a pool's segment says.
-const KIND: u32 = 48;
+const KIND: u32 = 49;
 
 /// How much address space a pool takes at most, and how little an area may have.
 const SPACE: u64 = 1 << 38;

@@ -140,7 +140,7 @@ pub(crate) fn dismiss(shared: &Shared) {
     for worker in workers {
         let _ = shared.watch.remove(&worker);
         let left = grace.remaining().unwrap_or_default();
-        if let Ok(None) = worker.wait_timeout(left) {
+        if !matches!(worker.wait_timeout(left), Ok(Some(_))) {
             let _ = worker.kill();
             let _ = worker.wait();
         }

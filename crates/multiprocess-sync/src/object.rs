@@ -64,6 +64,8 @@ pub(crate) mod kind {
     pub(crate) const SHARED_MEMORY: u32 = 32;
     /// Made by `multiprocess-channel`.
     pub(crate) const CHANNEL: u32 = 48;
+    /// Made by `multiprocess-pool`.
+    pub(crate) const POOL: u32 = 49;
 
     /// The noun of a kind.
     pub(crate) fn noun(kind: u32) -> &'static str {
@@ -80,6 +82,7 @@ pub(crate) mod kind {
             ARRAY => "an array",
             SHARED_MEMORY => "shared memory",
             CHANNEL => "a channel or queue",
+            POOL => "a pool",
             _ => "something else",
         }
     }
