@@ -303,15 +303,17 @@ fn other_users_are_turned_away(method: StartMethod) {
         multiprocess_fixture_native::drop_to(NOBODY, NOBODY).expect("root may");
         let listener = Listener::bind(address).expect("the address is free");
         say(&mut sayer);
-        // The first client, who found out whose listener this is, has left.
-        while listener.accept::<u32, ()>().is_ok_and(|connection| connection.send(9).is_err()) {}
+        // The first client finds out whose listener this is, and leaves without an answer.
+        let is_answered = |connection: Connection<u32, u32>| connection.send(9).is_ok() && connection.recv().is_ok();
+        while !listener.accept().is_ok_and(is_answered) {}
     };
     let child = start(method, listen_as_nobody, (words(&address), sayer));
     ready.wait();
     let error = Client::new(&address).connect::<(), u32>().expect_err("it is another user's");
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
-    let connection = Client::new(&address).any_user().connect::<(), u32>().expect("anybody's will do");
+    let connection = Client::new(&address).any_user().connect::<u32, u32>().expect("anybody's will do");
     assert_eq!(connection.recv().expect("the listener sends"), 9);
+    connection.send(10).expect("the listener waits for it");
     child.join().expect("the child returns");
 }
 
