@@ -185,8 +185,13 @@ impl<'a> Pool<'a> {
         found
     }
 
-    /// Holds a free block; so many more are wanted, this one included.
-    pub(super) fn find(&self, me: Owner, more: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<u64, Shortage> {
+    /// Holds one more free block for a caller that holds some and wants so many in all.
+    pub(super) fn find(
+        &self,
+        me: Owner,
+        (held, count): (u64, u64),
+        grow: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<u64, Shortage> {
         for _ in 0..HINTS {
             let top = self.top();
             if top == 0 {
@@ -206,8 +211,9 @@ impl<'a> Pool<'a> {
             if used == self.class.count {
                 break;
             }
-            if used >= self.present() && !self.extend(used, more, grow) {
-                let enough = self.present() >= more;
+            if used >= self.present() && !self.extend(used, count - held, grow) {
+                // Those that the caller holds itself are among them: waiting helps only if there are enough for all it wants.
+                let enough = self.present() >= count;
                 return self.sweep(u64::MAX, me).ok_or(if enough { Shortage::Taken } else { Shortage::NoMemory });
             }
             self.word(8).store(used + 1, Relaxed);

@@ -65,7 +65,7 @@ impl<E: Environment> Held<'_, E> {
     fn gather(&mut self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Shortage> {
         let pool = self.ring.pool(self.chain.class);
         while self.chain.count < count {
-            let block = pool.find(self.world.me(), count - self.chain.count, grow)?;
+            let block = pool.find(self.world.me(), (self.chain.count, count), grow)?;
             pool.link(block, self.chain.first);
             self.chain.first = block;
             self.chain.count += 1;

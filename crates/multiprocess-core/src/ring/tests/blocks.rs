@@ -83,3 +83,17 @@ fn who_waits_for_blocks_is_woken_by_who_gives_them_back() {
     assert!(ring.hold(1000, &me, &mut during, &mut |_, _| true).is_ok());
     assert_eq!(me.woken.borrow()[0].1, u32::MAX);
 }
+
+#[test]
+fn what_the_caller_holds_itself_is_not_waited_for() {
+    for failing in 0..8 {
+        let (heap, me) = (heap(3), process(ME));
+        let ring = heap.ring();
+        let asked = Cell::new(0);
+        let grow = |_, _| asked.replace(asked.get() + 1) != failing;
+        let sent = ring.send(&[&message(200_000, 1)], &me, &mut none(), grow);
+        assert!(matches!(sent, Ok(()) | Err(Refused::NoMemory)), "call {failing}: {sent:?}");
+        assert_eq!(sent.is_err(), asked.get() > failing, "call {failing}");
+        send(ring, &message(200_000, 2), &me).unwrap();
+    }
+}
