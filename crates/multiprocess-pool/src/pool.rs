@@ -22,7 +22,7 @@ const SLOTS_MIN: usize = 1024;
 /// A few processes that do many tasks.
 ///
 /// Tasks begin in the order in which they were given, and each result is there as soon as its task is done. A worker that dies costs the
-/// task that it was at: that one fails with [`TaskError::WorkerDied`], a new worker takes its place, all other results arrive.
+/// task that it was at: that one fails with [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), a new worker takes its place, all other results arrive.
 /// One that panics lives on.
 ///
 /// A pool may be used by many threads at once. Workers may start processes and make pools themselves. They ignore Ctrl-C, and the
@@ -348,7 +348,7 @@ impl Pool {
         }
     }
 
-    /// Ends its workers at once. Tasks that are not done fail with [`TaskError::Closed`].
+    /// Ends its workers at once. Tasks that are not done fail with [`TaskError::Closed`](crate::TaskError::Closed).
     ///
     /// # Examples
     ///
@@ -365,7 +365,7 @@ impl Pool {
     }
 
     /// Asks its workers to end (`SIGTERM`), and ends those that are still there when `grace` has passed. Tasks that are not done
-    /// fail with [`TaskError::Closed`].
+    /// fail with [`TaskError::Closed`](crate::TaskError::Closed).
     ///
     /// # Examples
     ///
