@@ -1,6 +1,6 @@
 //! Tasks and those who do them: slots that one process, the *pool*, fills, and that others, the *workers*, take and answer.
 //!
-//! Each slot has a state word ([`Word`]) that names who runs its task:
+//! Each slot has a state word ([`Word`](crate::Word)) that names who runs its task:
 //!
 //! | State | Owner | Meaning | Others may be |
 //! | --- | --- | --- | --- |

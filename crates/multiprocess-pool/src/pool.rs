@@ -22,8 +22,8 @@ const SLOTS_MIN: usize = 1024;
 /// A few processes that do many tasks.
 ///
 /// Tasks begin in the order in which they were given, and each result is there as soon as its task is done. A worker that dies costs the
-/// task that it was at: that one fails with [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), a new worker takes its place, all other results arrive.
-/// One that panics lives on.
+/// task that it was at: that one fails with [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), a new worker takes its place, all
+/// other results arrive. One that panics lives on.
 ///
 /// A pool may be used by many threads at once. Workers may start processes and make pools themselves. They ignore Ctrl-C, and the
 /// program decides: [`close`](Pool::close) and [`join`](Pool::join), [`stop`](Pool::stop), or dropping the pool, which terminates them.
