@@ -4,12 +4,12 @@
 //! | --- | --- |
 //! | 0 to 127 | the [`Header`], written before anybody else can see the segment, never changed |
 //! | 128 to 131 | where the next newcomer looks for a free slot first: a hint, anything may stand there |
-//! | 256 to 4095 | the first [`FIRST_SLOTS`] slots, of 16 bytes each |
-//! | from the next page on | the payload |
+//! | 256 to 3071 | the first [`FIRST_SLOTS`] slots, of 16 bytes each |
+//! | 3072 to 4095, or from the next page on | the payload: up to [`SMALL`] bytes of it, or more |
 //! | from the next page on, to the end | the slots up to [`SLOTS`] |
 //!
-//! The other slots lie behind the payload, where memory that nobody touches costs nothing: a small object with a few users takes
-//! a page, and one for its payload.
+//! The other slots lie behind the payload, where memory that nobody touches costs nothing. So a small object takes one page,
+//! whoever uses it: to bring in a page is the dearest part of making a segment.
 //!
 //! Any process that has the segment may have written anything into it. So a reader copies the header, [decodes](Header::decode)
 //! the copy, and uses the copy alone.
@@ -19,20 +19,28 @@ use core::fmt;
 /// The number of processes that can be attached to a segment.
 pub const SLOTS: u32 = 1024;
 /// How many of the slots lie before the payload.
-pub const FIRST_SLOTS: u32 = 240;
+pub const FIRST_SLOTS: u32 = 176;
 /// Where the hint lies.
 pub const HINT: usize = 128;
 /// The size of a slot.
 pub const SLOT_SIZE: usize = 16;
-/// The bytes before the payload that are used, whatever the size of a page.
-pub const PREFACE: u64 = 4096;
+/// The longest payload that lies in the first page.
+pub const SMALL: u64 = 1024;
+/// What the payload is aligned to, wherever it lies.
+pub const ALIGNMENT: u64 = 1024;
+
+/// The bytes of header and first slots; a small payload follows at once.
+const PREFACE: u64 = 3072;
+/// The bytes before any other payload that are used, whatever the size of a page.
+const FIRST_PAGE: u64 = PREFACE + SMALL;
 
 const SLOT_TABLE: u64 = 256;
 const OTHER_SLOTS: u64 = (SLOTS - FIRST_SLOTS) as u64 * SLOT_SIZE as u64;
 const _: () = assert!(SLOT_TABLE + FIRST_SLOTS as u64 * SLOT_SIZE as u64 == PREFACE);
+const _: () = assert!(PREFACE.is_multiple_of(ALIGNMENT) && FIRST_PAGE.is_multiple_of(ALIGNMENT) && FIRST_PAGE <= 4096);
 
 const MAGIC: [u8; 8] = *b"mprocess";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const READY: u32 = 0x7265_6479;
 /// An odd number whose bits look random: with it no changed word leaves the check word as it was.
 const CHECK: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -139,7 +147,7 @@ impl Header {
         if length > LONGEST || reserved > length {
             return None;
         }
-        let payload_offset = PREFACE.next_multiple_of(page);
+        let payload_offset = if length <= SMALL { PREFACE } else { FIRST_PAGE.next_multiple_of(page) };
         let slots_offset = (payload_offset + length).next_multiple_of(page);
         Some(Header { kind, payload_offset, payload_length: length, slots_offset, reserved, parameters })
     }
@@ -323,11 +331,12 @@ mod tests {
     #[test]
     fn parts_do_not_overlap() {
         for page in [4096, 65536] {
-            for length in [0, 1, 4096, 65537] {
+            for length in [0, 1, SMALL, SMALL + 1, 4096, 65537] {
                 let header = Header::new(0, length, 0, [0; 4], page).unwrap();
                 assert_eq!((header.slot_offset(0), header.slot_offset(SLOTS)), (Some(256), None));
                 let last = header.slot_offset(FIRST_SLOTS - 1).unwrap() + SLOT_SIZE as u64;
-                assert!(last <= header.payload_offset() && header.payload_offset().is_multiple_of(page));
+                assert!(last <= header.payload_offset() && header.payload_offset().is_multiple_of(ALIGNMENT));
+                assert!(length <= SMALL || header.payload_offset().is_multiple_of(page));
                 let other = header.slot_offset(FIRST_SLOTS).unwrap();
                 assert_eq!(other, header.slots_offset());
                 assert!(other >= header.payload_offset() + length && other.is_multiple_of(page));

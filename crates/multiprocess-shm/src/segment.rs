@@ -249,8 +249,8 @@ impl Segment {
         self.0.cell.word()
     }
 
-    /// Where the payload begins: aligned to a page, as many bytes as its [`shape`](Self::shape) says, valid as long as any
-    /// clone of this value lives. Other processes may write there at any time: whatever is read is to be checked.
+    /// Where the payload begins: aligned to 1024 bytes, and to a page if it is longer than that, as many bytes as its
+    /// [`shape`](Self::shape) says, valid as long as any clone of this value lives. Other processes may write there at any time: whatever is read is to be checked.
     ///
     /// # Examples
     ///
@@ -285,7 +285,7 @@ impl Segment {
     pub fn words(&self) -> &[AtomicU64] {
         let length = self.0.shape.length as usize / size_of::<AtomicU64>(); // it is mapped, so it fits
         let words = NonNull::slice_from_raw_parts(self.0.payload.cast::<AtomicU64>(), length);
-        // SAFETY: the payload has that many bytes, mapped as long as `self` lives, and begins with a page; any bytes are atomics,
+        // SAFETY: the payload has that many bytes, mapped as long as `self` lives, and is aligned for more; any bytes are atomics,
         // and everybody uses them as such.
         unsafe { words.as_ref() }
     }

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn any_hint_and_any_owner_will_do() {
         let memory = Memory::new();
-        for hint in [0, 239, 240, 1023, 1024, 0x7fff_ffff, u32::MAX] {
+        for hint in [0, FIRST_SLOTS - 1, FIRST_SLOTS, 1023, 1024, 0x7fff_ffff, u32::MAX] {
             memory.table().hint().store(hint, Relaxed);
             let slot = memory.claim().unwrap();
             assert!(memory.is_locked(slot.owner()));
