@@ -14,7 +14,8 @@
 //! **lock**: (1) exchange free for held. If that fails: (2) look; a word without an owner is taken or refused; (3) spin, and
 //! probe the owner; (4) set `WAITERS`; (5) sleep while the word is as seen. Who has slept takes the word with `WAITERS`,
 //! because others may sleep behind it. Who gives up after a sleep sets `WAITERS` again, because the wake-up that it had may
-//! have been meant for those behind it. **unlock**: (1) exchange held for free; (2) wake one if `WAITERS` was set. **bury**, by
+//! have been meant for those behind it. **unlock**: (1) exchange held for free; (2) wake one if `WAITERS` was set. Who took the word
+//! in step (1) of lock need not compare: while it lives nobody else changes the word but to set `WAITERS`. **bury**, by
 //! whoever finds the owner dead: (1) exchange the word as it was seen for left; (2) wake everybody.
 //!
 //! Races: two that take are told apart by the exchange. A sleeper that comes between unlock's two steps finds another word and
@@ -106,7 +107,7 @@ impl Held {
 
     /// What the lock's word has become.
     #[inline]
-    fn word(&self) -> Word {
+    pub fn word(&self) -> Word {
         Word(self.word.get())
     }
 
@@ -319,11 +320,23 @@ impl Mutex {
         self.word.compare_exchange(held.word.get(), after.0, order, Ordering::Relaxed).is_ok()
     }
 
-    /// The first step of [`unlock`](Mutex::unlock) alone: gives the lock back to `me`, as in
-    /// [`lock_at_once_as`](Mutex::lock_at_once_as), if it was taken that way and nobody sleeps. `false`: nothing has happened.
+    /// The first step of [`unlock`](Mutex::unlock) alone, by who has taken the lock with [`lock_at_once_as`](Mutex::lock_at_once_as): whatever
+    /// the word is, it becomes free. To exchange without a comparison is quicker by a cycle or two. Returns what stood there: if that is
+    /// not [`Held::word`] alone, [`unlocked`](Mutex::unlocked) is to follow.
     #[inline]
-    pub fn unlock_at_once_as(&self, me: u64, held: &Held) -> bool {
-        held.word.get() == me && self.exchange_held(held, Word::FREE)
+    pub fn unlock_at_once(&self) -> u64 {
+        self.word.swap(Word::FREE.0, order!("mutex.swap", Release))
+    }
+
+    /// The rest of an unlock after [`unlock_at_once`](Mutex::unlock_at_once) has `found` something else than the holder: wakes a
+    /// sleeper, or puts a damaged word back.
+    #[cold]
+    pub fn unlocked<E: Environment + ?Sized>(&self, environment: &E, held: Held, found: u64) {
+        if found == held.word().with_waiters().0 {
+            self.wake(environment, Word::FREE);
+        } else if self.word.compare_exchange(Word::FREE.0, found, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.unlock_slowly(environment, held, false);
+        }
     }
 
     /// Gives the lock back as a dead holder leaves it: after a panic.

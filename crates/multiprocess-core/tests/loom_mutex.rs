@@ -7,6 +7,7 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 use model::{Kill, Patient, Process, World, check, killed};
 use multiprocess_core::mutex::{Held, Mode, Mutex, Refused};
+use multiprocess_core::{Environment, Word};
 use std::sync::Arc;
 
 /// A lock and what it guards; loom reports accesses that nothing orders.
@@ -45,6 +46,50 @@ impl Guarded {
         self.add(1);
         self.mutex.unlock(process, held);
     }
+}
+
+impl Guarded {
+    /// As [`locked_add`](Guarded::locked_add), in the way of a guard of a lock that is free.
+    fn quick_add(&self, process: &Process) {
+        let me = std::num::NonZeroU64::new(Word::held_by(process.me()).0).unwrap();
+        let Some(held) = self.mutex.lock_at_once_as(me) else { return self.locked_add(process) };
+        self.add(1);
+        let found = self.mutex.unlock_at_once();
+        if found != held.word().0 {
+            self.mutex.unlocked(process, held, found);
+        }
+    }
+}
+
+#[test]
+fn who_gives_back_without_a_comparison_loses_nobody() {
+    check(3, || {
+        let (world, shared) = (World::new(2), Guarded::new());
+        let (first, second) = (world.join(0), world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            other.quick_add(&first);
+            other.quick_add(&first);
+        });
+        shared.quick_add(&second);
+        thread.join().unwrap();
+        let held = shared.lock(&second, Mode::Plain).unwrap();
+        assert_eq!(shared.add(0), 3);
+        shared.mutex.unlock(&second, held);
+    });
+}
+
+#[test]
+fn no_wake_up_is_lost_without_a_comparison() {
+    check(2, || {
+        let (world, shared) = (World::new(3), Guarded::new());
+        let threads = [0, 1].map(|slot| {
+            let (process, shared) = (world.join(slot), shared.clone());
+            thread::spawn(move || shared.quick_add(&process))
+        });
+        shared.quick_add(&world.join(2));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
 }
 
 #[test]

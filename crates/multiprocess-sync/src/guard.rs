@@ -323,10 +323,20 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     }
 
     #[cold]
-    fn drop_slowly(&mut self) {
-        let as_dead = self.calm().is_over();
-        self.give_back(as_dead);
-        drop(self.extra.take());
+    #[inline(never)]
+    fn drop_slowly(mut this: ManuallyDrop<MutexGuard<'_, T>>) {
+        let as_dead = this.calm().is_over();
+        this.give_back(as_dead);
+        drop(this.extra.take());
+    }
+
+    #[inline(always)] // as `drop`
+    fn unlocked(&mut self, found: u64) {
+        // SAFETY: in the handle that the guard borrows: a guard with a share of its own has something extra.
+        let segment = unsafe { self.segment.as_ref() };
+        if let Some(held) = self.held.take() {
+            self.mutex().unlocked(segment, held, found);
+        }
     }
 
     #[cold]
@@ -426,11 +436,25 @@ impl<T: ?Sized + 'static> Drop for MutexGuard<'_, T> {
         // What most drops are: no wait, no panic, not a copy of the process. There the guard has nothing else to drop either.
         if let (Some(held), None) = (&self.held, &*self.extra) {
             let me = self.me.load(Ordering::Acquire);
-            if !std::thread::panicking() && self.mutex().unlock_at_once_as(me, held) {
+            if !std::thread::panicking() && held.word().0 == me {
+                let found = self.mutex().unlock_at_once();
+                if found != me {
+                    self.unlocked(found);
+                }
                 return;
             }
         }
-        self.drop_slowly();
+        // Only values go there, and no reference: a guard that somebody may point to would be written to memory by each
+        // lock, and the unlock would wait until it is there.
+        MutexGuard::drop_slowly(ManuallyDrop::new(MutexGuard {
+            data: self.data,
+            mutex: self.mutex,
+            held: self.held.take(),
+            segment: self.segment,
+            me: self.me,
+            extra: ManuallyDrop::new(self.extra.take()),
+            borrow: PhantomData,
+        }));
     }
 }
 

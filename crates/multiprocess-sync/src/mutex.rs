@@ -222,12 +222,15 @@ impl<T: Pod> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> LockResult<'_, T> {
         // The guard is made in one place from what is in registers: guards of two ways would meet in memory.
-        let me = NonZeroU64::new(self.1.me.load(Ordering::Acquire));
-        let held = match me.and_then(|me| self.mutex().lock_at_once_as(me)) {
+        let near = self.1; // read once, before the exchange and not behind it
+        let me = NonZeroU64::new(near.me.load(Ordering::Acquire));
+        // SAFETY: the object's body, mapped as long as the object.
+        let mutex = unsafe { near.mutex.as_ref() };
+        let held = match me.and_then(|me| mutex.lock_at_once_as(me)) {
             Some(held) => held,
             None => self.lock_slowly()?,
         };
-        Ok(self.guard(held))
+        Ok(MutexGuard::near(near.data.cast(), mutex, self.0.segment(), near.me, held))
     }
 
     /// Takes the lock if nobody holds it.

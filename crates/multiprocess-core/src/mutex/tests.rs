@@ -178,6 +178,28 @@ fn a_damaged_word_is_found_dead_and_never_given_back() {
 }
 
 #[test]
+fn giving_back_without_a_comparison_wakes_keeps_marks_and_puts_damage_back() {
+    let here = Told::new(0);
+    let me = NonZeroU64::new(Word::held_by(here.me).0).unwrap();
+    let give_back = |meanwhile: Word| {
+        let mutex = Mutex::new();
+        let held = mutex.lock_at_once_as(me).unwrap();
+        mutex.word.store(meanwhile.0, Ordering::Relaxed);
+        let found = mutex.unlock_at_once();
+        if found != me.get() {
+            mutex.unlocked(&here, held, found);
+        }
+        (mutex.word(), here.woken.take())
+    };
+    let mine = Word(me.get());
+    assert_eq!(give_back(mine), (Word::FREE, Vec::new()));
+    assert_eq!(give_back(mine.with_waiters()), (Word::FREE, Vec::from([1])));
+    assert_eq!(give_back(mine.marked()), (left_by(1000), Vec::from([u32::MAX])));
+    let other = Word::held_by(Owner::new(3, 9)).with_waiters();
+    assert_eq!(give_back(other), (other, Vec::new()));
+}
+
+#[test]
 fn a_recursive_one_counts_for_its_thread() {
     let here = Told::new(0);
     let lock = Recursive::new();
