@@ -15,6 +15,8 @@ pub mod ring;
 pub mod rwlock;
 pub mod semaphore;
 pub mod snapshot;
+#[cfg(all(test, not(loom)))]
+mod staged;
 pub mod tasks;
 pub mod wait;
 pub mod work;

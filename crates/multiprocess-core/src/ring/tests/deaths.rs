@@ -124,7 +124,7 @@ fn the_dead_are_buried_with_a_wake_up_for_all() {
 }
 
 /// Holds blocks for a message of so many bytes as a process that will not give them back.
-fn hold(ring: Ring<'_>, length: u64, world: &Fake) -> Chain {
+fn hold(ring: Ring<'_>, length: u64, world: &Staged) -> Chain {
     let held = ring.hold(length, world, &mut none(), &mut |_, _| true).unwrap();
     let chain = held.chain;
     core::mem::forget(held);
@@ -132,7 +132,7 @@ fn hold(ring: Ring<'_>, length: u64, world: &Fake) -> Chain {
 }
 
 /// Takes all blocks for messages of so many bytes there are, and gives them back; how many.
-fn all_blocks(ring: Ring<'_>, length: u64, world: &Fake) -> usize {
+fn all_blocks(ring: Ring<'_>, length: u64, world: &Staged) -> usize {
     let mut held = Vec::new();
     while let Ok(chain) = ring.hold(length, world, &mut none(), &mut |_, _| true) {
         held.push(chain);
