@@ -15,6 +15,7 @@ use crate::report::{Side, Unit, ratio};
 use crate::rounds::{self, Contender, Medians};
 
 const OURS: &str = "channel";
+const BORROWED: &str = "channel, send_bytes";
 const IPC_CHANNEL: &str = "ipc-channel";
 const ICEORYX: &str = "iceoryx2";
 const CROSSBEAM: &str = "crossbeam, threads";
@@ -117,6 +118,7 @@ fn contenders(placement: Placement, game: Game, length: usize, times: u32) -> Ve
         [(OURS, Kind::Ours), (IPC_CHANNEL, Kind::IpcChannel), (PIPE, Kind::Pipe), (SOCKET_PAIR, Kind::SocketPair)];
     let mut kinds = kinds.to_vec();
     if length >= 1 << 10 {
+        kinds.insert(1, (BORROWED, Kind::OursBorrowed));
         kinds.push((ICEORYX, Kind::Iceoryx));
     }
     // On one CPU a side that only spins burns its whole time slice.
@@ -163,11 +165,14 @@ pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box
             let times = if options.quick { times / 5 } else { times };
             let mut contenders = contenders(placement, game, length, times);
             let medians = take_batches(&mut contenders, options);
-            let ours = format!("{OURS}, {label} {name}");
-            for (contender, theirs) in contenders.iter().zip(&medians).skip(1) {
-                let target = target(game, length, placement, contender.name);
-                let ours = Side(&ours, &medians[0]);
-                ratio(number, placement, ours, Side(contender.name, theirs), Unit::Nanoseconds, target);
+            let count = contenders.iter().take_while(|contender| contender.name.starts_with(OURS)).count();
+            for (us, ours) in contenders.iter().zip(&medians).take(count) {
+                let name = format!("{}, {label} {name}", us.name);
+                for (contender, theirs) in contenders.iter().zip(&medians).skip(count) {
+                    let target = target(game, length, placement, contender.name);
+                    let (ours, theirs) = (Side(&name, ours), Side(contender.name, theirs));
+                    ratio(number, placement, ours, theirs, Unit::Nanoseconds, target);
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The ways by which messages travel between two sides, as the measurements of channels use them.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -24,6 +25,8 @@ pub(crate) fn window(length: usize) -> usize {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours,
+    /// The same channel, with bytes that are borrowed and a vector that is used again.
+    OursBorrowed,
     IpcChannel,
     Iceoryx,
     Pipe,
@@ -36,7 +39,7 @@ pub(crate) enum Kind {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Offer {
     Numbers(Sender<u64>, Receiver<u64>),
-    Bytes(Sender<Vec<u8>>, Receiver<Vec<u8>>),
+    Bytes(Sender<Vec<u8>>, Receiver<Vec<u8>>, bool),
     IpcChannel(String, usize),
     Iceoryx([String; 2], usize),
     Files(Fd, Fd),
@@ -50,6 +53,7 @@ type IpcBytes = (IpcBytesSender, IpcBytesReceiver);
 pub(crate) enum End {
     Numbers(Sender<u64>, Receiver<u64>),
     Bytes(Sender<Vec<u8>>, Receiver<Vec<u8>>),
+    Borrowed(Sender<Vec<u8>>, Receiver<Vec<u8>>, RefCell<Vec<u8>>),
     IpcNumbers(IpcNumbers),
     IpcBytes(IpcBytes),
     Iceoryx(Publisher<ipc_threadsafe::Service, [u8], ()>, Subscriber<ipc_threadsafe::Service, [u8], ()>),
@@ -75,10 +79,11 @@ pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
             let ((to, their_from), (their_to, from)) = (a.expect("a channel"), b.expect("a channel"));
             (Waiting::End(End::Numbers(to, from)), Offer::Numbers(their_to, their_from))
         }
-        Kind::Ours => {
+        Kind::Ours | Kind::OursBorrowed => {
             let (a, b) = (channel::bounded(window(length)), channel::bounded(window(length)));
             let ((to, their_from), (their_to, from)) = (a.expect("a channel"), b.expect("a channel"));
-            (Waiting::End(End::Bytes(to, from)), Offer::Bytes(their_to, their_from))
+            let borrows = kind == Kind::OursBorrowed;
+            (Waiting::End(End::bytes(to, from, borrows)), Offer::Bytes(their_to, their_from, borrows))
         }
         Kind::IpcChannel if length == SMALL => {
             let (server, name) = IpcOneShotServer::new().expect("a server of ipc-channel");
@@ -161,7 +166,7 @@ impl Offer {
     pub(crate) fn end(self) -> End {
         match self {
             Offer::Numbers(to, from) => End::Numbers(to, from),
-            Offer::Bytes(to, from) => End::Bytes(to, from),
+            Offer::Bytes(to, from, borrows) => End::bytes(to, from, borrows),
             Offer::IpcChannel(name, SMALL) => {
                 let ((to, their_from), (their_to, from)) = (ipc::channel().expect("a"), ipc::channel().expect("b"));
                 let server = IpcSender::connect(name).expect("the server of ipc-channel");
@@ -183,11 +188,16 @@ impl Offer {
 }
 
 impl End {
+    fn bytes(to: Sender<Vec<u8>>, from: Receiver<Vec<u8>>, borrows: bool) -> End {
+        if borrows { End::Borrowed(to, from, RefCell::default()) } else { End::Bytes(to, from) }
+    }
+
     /// Sends the bytes as one message; a number, where the link carries numbers.
     pub(crate) fn send(&self, bytes: &[u8]) {
         match self {
             End::Numbers(to, _) => to.send(bytes.len() as u64).expect("a receiver"),
             End::Bytes(to, _) => to.send(bytes.to_vec()).expect("a receiver"),
+            End::Borrowed(to, ..) => to.send_bytes(bytes).expect("a receiver"),
             End::IpcNumbers((to, _)) => to.send(bytes.len() as u64).expect("a receiver"),
             End::IpcBytes((to, _)) => to.send(bytes).expect("a receiver"),
             End::Iceoryx(to, _) => {
@@ -206,6 +216,7 @@ impl End {
         match self {
             End::Numbers(_, from) => _ = from.recv().expect("a sender"),
             End::Bytes(_, from) => _ = from.recv().expect("a sender"),
+            End::Borrowed(_, from, bytes) => from.recv_into(&mut bytes.borrow_mut()).expect("a sender"),
             End::IpcNumbers((_, from)) => _ = from.recv().expect("a sender"),
             End::IpcBytes((_, from)) => _ = from.recv().expect("a sender"),
             End::Iceoryx(_, from) => {

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | each step | the flags | a last peer that left in good order, and a queue that was closed; both wake whoever sleeps |
 //! | a probe: before the first sleep, then by elapsed time | a live peer | a last peer that was killed |
+//! | in a call without patience, but a few times for each tick of the clock | a live peer | the same |
 //!
 //! Once it is over there is one more look at the ring: what was sent before the last sender went is there by then. That step is
 //! a probe, because it may stand behind what a killed sender left unfinished.
@@ -43,8 +44,8 @@ impl<'a, P: Fn() -> Patience> Attention<'a, P> {
     }
 }
 
-/// Whether there is nobody for a caller on `side` to wait for; a probe asks for proof.
-pub(crate) fn finds_nobody(end: &End, side: Side, is_probe: bool) -> bool {
+/// Whether there is nobody for a caller on `side` to wait for; `proves` asks for proof that somebody lives.
+pub(crate) fn finds_nobody(end: &End, side: Side, proves: bool) -> bool {
     let (channel, peers) = (end.channel(), end.channel().peers());
     let is_said = match side {
         Side::Senders => !peers.takes_messages(),
@@ -58,7 +59,7 @@ pub(crate) fn finds_nobody(end: &End, side: Side, is_probe: bool) -> bool {
             return true;
         }
     }
-    is_probe && end.is_alone(side.other(), end.me())
+    proves && end.is_alone(side.other(), end.me())
 }
 
 impl<P: Fn() -> Patience> Wait for Attention<'_, P> {
@@ -68,7 +69,9 @@ impl<P: Fn() -> Patience> Wait for Attention<'_, P> {
             return Step::TimedOut;
         }
         let step = self.patience().step();
-        if finds_nobody(self.end, self.side, step == Step::Probe) {
+        // A proof costs system calls, and who has no patience may call again at once.
+        let proves = step == Step::Probe && (!self.patience().is_none() || self.end.may_look_again());
+        if finds_nobody(self.end, self.side, proves) {
             self.is_over = true;
             return Step::Probe;
         }

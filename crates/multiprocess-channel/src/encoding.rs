@@ -86,8 +86,7 @@ pub(crate) fn of_bytes<T>(bytes: Vec<u8>) -> T {
 #[inline]
 pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     if let Some(bytes) = as_bytes(value) {
-        let (prefix, length) = prefix(bytes.len() as u64);
-        return end.send(&[&prefix[..length], bytes], patience);
+        return send_bytes(end, bytes, patience);
     }
     with_room(|room| match pack_data_into(value, "a queue", room) {
         Ok(()) => end.send(&[room], patience),
@@ -95,11 +94,27 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     })
 }
 
+/// Sends a `Vec<u8>` of these bytes.
+#[inline]
+pub(crate) fn send_bytes(end: &End, bytes: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+    let (prefix, length) = prefix(bytes.len() as u64);
+    end.send(&[&prefix[..length], bytes], patience)
+}
+
+/// Receives a `Vec<u8>` into `bytes`, which holds the message then, or nothing.
+#[inline]
+pub(crate) fn receive_into(end: &End, bytes: &mut Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unreceived> {
+    bytes.clear();
+    let received = end.receive(patience, |incoming| read_bytes(incoming, bytes))?;
+    received.map_err(|error| lost::<Vec<u8>>(end, error))
+}
+
 /// Receives a value. One that cannot be read is lost.
 #[inline]
 pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Patience) -> Result<T, Unreceived> {
     let received = if is_bytes::<T>() {
-        end.receive(patience, read_bytes)?.map(of_bytes)
+        let mut bytes = Vec::new();
+        end.receive(patience, |incoming| read_bytes(incoming, &mut bytes))?.map(|()| of_bytes(bytes))
     } else {
         let mut small = [0; SMALL];
         end.receive(patience, |incoming| read(incoming, &mut small))?.and_then(|copy| match copy {
@@ -145,13 +160,12 @@ fn read(incoming: &Incoming<'_>, small: &mut [u8; SMALL]) -> Result<Copied, Erro
 #[cold]
 fn read_large(incoming: &Incoming<'_>) -> Result<Copied, Error> {
     let mut bytes = take_room();
-    resize(&mut bytes, incoming.len())?;
-    incoming.copy_to(0, &mut bytes);
+    fill(&mut bytes, incoming, 0)?;
     Ok(Copied::Large(bytes))
 }
 
 /// Copies a `Vec<u8>` out of its message.
-fn read_bytes(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
+fn read_bytes(incoming: &Incoming<'_>, bytes: &mut Vec<u8>) -> Result<(), Error> {
     if incoming.is_damaged() {
         return Err(damaged());
     }
@@ -162,10 +176,7 @@ fn read_bytes(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
     if u64::try_from(incoming.len() - prefix).ok() != Some(length) {
         return Err(malformed());
     }
-    let mut bytes = Vec::new();
-    resize(&mut bytes, incoming.len() - prefix)?;
-    incoming.copy_to(prefix, &mut bytes);
-    Ok(bytes)
+    fill(bytes, incoming, prefix)
 }
 
 #[cold]
@@ -178,14 +189,16 @@ fn damaged() -> Error {
     Error::new(ErrorKind::Damaged, "the memory of the channel was overwritten")
 }
 
-/// Gives `bytes` that length; what they hold is to be written over.
-fn resize(bytes: &mut Vec<u8>, length: usize) -> Result<(), Error> {
-    if let Some(more) = length.checked_sub(bytes.len()) {
-        bytes
-            .try_reserve_exact(more)
-            .map_err(|e| Error::new(ErrorKind::Os, "making room for a message").with_source(e))?;
-    }
-    bytes.resize(length, 0);
+/// Replaces what is in `bytes` by the message from `offset` on. What is not needed is not cleared before.
+fn fill(bytes: &mut Vec<u8>, incoming: &Incoming<'_>, offset: usize) -> Result<(), Error> {
+    let length = incoming.len() - offset;
+    bytes.clear();
+    bytes
+        .try_reserve_exact(length)
+        .map_err(|e| Error::new(ErrorKind::Os, "making room for a message").with_source(e))?;
+    incoming.copy_to_uninit(offset, &mut bytes.spare_capacity_mut()[..length]);
+    // SAFETY: so many bytes were reserved, and all of them were written.
+    unsafe { bytes.set_len(length) };
     Ok(())
 }
 

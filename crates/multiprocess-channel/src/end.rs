@@ -21,6 +21,9 @@ use std::time::Duration;
 
 /// How long a sender that finds room sends on without asking whether a receiver is left.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// How many calls without patience ask between two ticks of the clock, which are some milliseconds apart: one that comes after
+/// others had time to die knows it, and a loop of them is not slowed down.
+const LOOKS_PER_TICK: u64 = 8;
 
 /// Which sides of the channel a handle is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub(crate) struct End {
     likely: AtomicU64,
     /// When a sender looks again whether anybody receives, in milliseconds.
     next_look: AtomicU64,
+    /// The last tick at which calls without patience looked, and how often: one number.
+    looks: AtomicU64,
 }
 
 impl End {
@@ -78,7 +83,8 @@ impl End {
     pub(crate) fn new(channel: Channel, sides: Sides) -> End {
         let me_word = channel.segment().me_word();
         let zero = || AtomicU64::new(0);
-        let end = End { channel, sides, me_word, counted_as: zero(), likely: zero(), next_look: zero() };
+        let (counted_as, likely, next_look, looks) = (zero(), zero(), zero(), zero());
+        let end = End { channel, sides, me_word, counted_as, likely, next_look, looks };
         end.me();
         end
     }
@@ -215,13 +221,24 @@ impl End {
     /// Whether a sender that has found room should ask who is there.
     #[inline]
     fn is_time_to_look(&self) -> bool {
-        let now = clock::coarse();
-        let now = now.as_secs().wrapping_mul(1000) + u64::from(now.subsec_millis());
+        let now = coarse_milliseconds();
         if now < self.next_look.load(Relaxed) {
             return false;
         }
         self.next_look.store(now + LOOK_PAUSE.as_millis() as u64, Relaxed);
         true
+    }
+
+    /// Whether a call without patience that finds no message, or no room, should ask who is there.
+    pub(crate) fn may_look_again(&self) -> bool {
+        let (now, before) = (coarse_milliseconds(), self.looks.load(Relaxed));
+        let looks = if before / LOOKS_PER_TICK == now { before + 1 } else { now * LOOKS_PER_TICK };
+        // The last one would begin the next tick.
+        let may = looks / LOOKS_PER_TICK == now;
+        if may {
+            self.looks.store(looks, Relaxed);
+        }
+        may
     }
 
     /// Nothing goes in any more.
@@ -281,6 +298,13 @@ impl Drop for End {
             self.wake_all();
         }
     }
+}
+
+/// The time of a clock that is cheap to read.
+#[inline]
+fn coarse_milliseconds() -> u64 {
+    let now = clock::coarse();
+    now.as_secs().wrapping_mul(1000) + u64::from(now.subsec_millis())
 }
 
 #[cold]

@@ -3,6 +3,7 @@
 
 mod address;
 mod attention;
+mod bytes;
 mod channel;
 mod client;
 mod connection;

@@ -77,7 +77,7 @@ pub fn bounded<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), Error> {
 ///
 /// A copy of the process that the program makes with its own `fork` has copies of its handles; they count from their first use on.
 pub struct Sender<T> {
-    end: Arc<End>,
+    pub(crate) end: Arc<End>,
     message: PhantomData<fn(T)>,
 }
 

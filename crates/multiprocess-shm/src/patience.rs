@@ -71,6 +71,20 @@ impl Patience {
         }
     }
 
+    /// Whether there is no patience at all: a call that may be made again and again, and should be cheap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::Patience;
+    ///
+    /// assert!(Patience::none().is_none() && !Patience::forever().is_none());
+    /// ```
+    #[inline]
+    pub fn is_none(&self) -> bool {
+        self.slice.is_zero()
+    }
+
     /// Waits for ever.
     ///
     /// # Examples
@@ -128,6 +142,9 @@ impl Patience {
 
     #[cold]
     fn later_step(&mut self) -> Step {
+        if self.is_none() {
+            return if std::mem::replace(&mut self.probed, true) { Step::TimedOut } else { Step::Probe };
+        }
         let now = Instant::now();
         let probed = std::mem::replace(&mut self.probed, false);
         if !probed && self.next_probe.is_none_or(|due| due <= now) {
@@ -135,7 +152,7 @@ impl Patience {
             self.probed = true;
             return Step::Probe;
         }
-        if self.slice.is_zero() || self.deadline.has_passed() { Step::TimedOut } else { Step::Sleep }
+        if self.deadline.has_passed() { Step::TimedOut } else { Step::Sleep }
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `tail`, `head`, the three signals, the number of cells that are there, the words of the pools | 128 bytes each |
 //! | the cells | 64 bytes each |
-//! | for each size of block: a table with an entry for each block | 24 bytes an entry |
+//! | for each size of block: a table with an entry for each block | 64 bytes an entry |
 //! | for each size of block: the blocks | see [`SIZES`] |
 //!
 //! Only the beginning has to be there at once. The rest is asked for when it is used first, and costs nothing before.
@@ -24,6 +24,8 @@ mod sizes {
     pub const MESSAGE: u64 = 1 << 30;
     /// How many cells are there from the beginning.
     pub const CELLS_AT_ONCE: u64 = 960;
+    /// An entry of a table. Sender and receiver have to do with neighbours at the same time.
+    pub const ENTRY: u64 = 64;
 }
 
 // Models count every word.
@@ -37,8 +39,11 @@ mod sizes {
     pub const BLOCKS: [u64; CLASSES] = [u64::MAX];
     pub const MESSAGE: u64 = 16;
     pub const CELLS_AT_ONCE: u64 = 2;
+    pub const ENTRY: u64 = 24;
 }
 
+/// An entry tells who holds the block, which one follows it in its message, and a place in the stack of free ones.
+pub(super) use sizes::ENTRY;
 use sizes::{BLOCKS, CELLS_AT_ONCE, LINE, MESSAGE, SIZES};
 pub(super) use sizes::{CELL, CLASSES, PAGE};
 
@@ -53,23 +58,22 @@ pub(super) const ROOM: u64 = 3 * LINE;
 pub(super) const MEMORY: u64 = 4 * LINE;
 pub(super) const CELLS_PRESENT: u64 = 5 * LINE;
 const POOLS: u64 = 6 * LINE;
-const POOL_WORDS: u64 = 4;
+const POOL_WORDS: u64 = 5;
 const POOL: u64 = if LINE > 8 * POOL_WORDS { LINE } else { 8 * POOL_WORDS };
 const CELLS: u64 = POOLS + CLASSES as u64 * POOL;
-
-/// An entry: who holds the block, which one follows it in its message, and a place in the stack of free ones.
-pub(super) const ENTRY: u64 = 24;
 
 /// The blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Class {
     /// The words of all: where the stack of free blocks ends, how many were ever used, how many are there, where a
-    /// search looks next.
+    /// search looks next, whose turn it is.
     pub(super) words: u64,
     pub(super) table: u64,
     pub(super) blocks: u64,
     pub(super) size: u64,
     pub(super) count: u64,
+    /// How many of the first ones take turns.
+    pub(super) turns: u64,
 }
 
 /// What memory a ring takes: the same for every process that knows the capacity.
@@ -106,14 +110,15 @@ impl Plan {
         if capacity == 0 || capacity > Plan::CAPACITY_MAX {
             return None;
         }
-        let empty = Class { words: 0, table: 0, blocks: 0, size: 0, count: 0 };
+        let empty = Class { words: 0, table: 0, blocks: 0, size: 0, count: 0, turns: 0 };
         let mut plan = Plan { capacity, length: at_page(CELLS + capacity * CELL), classes: [empty; CLASSES] };
         let mut class = 0;
         while class < CLASSES {
             let (size, count) = (SIZES[class], count(class, capacity));
             let table = plan.length;
             let blocks = at_page(table + count * ENTRY);
-            plan.classes[class] = Class { words: POOLS + class as u64 * POOL, table, blocks, size, count };
+            let (words, turns) = (POOLS + class as u64 * POOL, turns(class, capacity));
+            plan.classes[class] = Class { words, table, blocks, size, count, turns };
             plan.length = at_page(blocks + count * size);
             class += 1;
         }
@@ -186,4 +191,23 @@ const fn count(class: usize, capacity: u64) -> u64 {
 #[cfg(loom)]
 const fn count(_: usize, _: u64) -> u64 {
     2
+}
+
+/// How many blocks of a size take turns: more than the cache of one processor holds, and less than that of all. Fewer in
+/// a small ring, because those that take turns keep their memory.
+#[cfg(not(loom))]
+const fn turns(class: usize, capacity: u64) -> u64 {
+    const MOST: u64 = 4 << 20;
+    const EACH: u64 = 512 << 10;
+    // Of the shortest ones the last are best: not the copying takes long, but to fetch what goes with it.
+    if class == 0 {
+        return 0;
+    }
+    let (wanted, most) = (capacity.saturating_mul(EACH / SIZES[class]), MOST / SIZES[class]);
+    if wanted < most { wanted } else { most }
+}
+
+#[cfg(loom)]
+const fn turns(_: usize, _: u64) -> u64 {
+    1
 }

@@ -10,8 +10,13 @@
 //!
 //! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block,
 //! or that holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an
-//! index that is not there is found by the hand, which goes round all blocks, a few at each search that the stack does
-//! not satisfy.
+//! index that is not there is found by the hand, which goes round all blocks, a few at each search that nothing else
+//! satisfies.
+//!
+//! Long blocks take turns, as many as fill the cache of one processor more than once. To write to a block whose bytes
+//! the receiver's processor still has in its cache takes several times as long as to one that has left it since. Only
+//! those beyond (of the shortest blocks all) lie on the stack when they are free, and the last one is used next: they
+//! are needed when many messages wait, and should not all go on being used when that is over.
 
 use super::cell;
 use super::memory::Memory;
@@ -28,6 +33,8 @@ const LAP_SHIFT: u32 = 42;
 const LAP_BITS: u32 = 64 - LAP_SHIFT;
 /// How many hints of the stack a search tries.
 const HINTS: u32 = if cfg!(loom) { 1 } else { 8 };
+/// How many turns a search tries.
+const TURNS: u64 = if cfg!(loom) { 1 } else { 4 };
 /// How many blocks the hand passes in a search before new ones are used.
 const STEPS: u64 = if cfg!(loom) { 1 } else { 16 };
 /// How much memory is asked for at once at the least.
@@ -81,6 +88,12 @@ impl<'a> Pool<'a> {
 
     pub(super) fn size(&self) -> u64 {
         self.class.size
+    }
+
+    /// How many blocks take turns.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn turns(&self) -> u64 {
+        self.class.turns
     }
 
     /// The block that follows `block`; none if what is written there is not one.
@@ -137,7 +150,8 @@ impl<'a> Pool<'a> {
 
     /// Frees blocks that this process holds.
     pub(super) fn give_back(&self, first: u64, count: u64, me: Owner) {
-        let mut top = self.top();
+        let before = self.top();
+        let mut top = before;
         self.each(first, count, |block| {
             // Release: pairs with `ring.gather`; what was read from the block was read before.
             let order = order!("ring.give_back", Release);
@@ -147,7 +161,9 @@ impl<'a> Pool<'a> {
             }
             right
         });
-        self.word(0).store(top, Relaxed);
+        if top != before {
+            self.word(0).store(top, Relaxed);
+        }
     }
 
     /// Frees what dead processes hold, and what belongs to messages that are gone; whether there was any. `cell` tells
@@ -192,19 +208,12 @@ impl<'a> Pool<'a> {
         (held, count): (u64, u64),
         grow: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<u64, Shortage> {
-        for _ in 0..HINTS {
-            let top = self.top();
-            if top == 0 {
-                break;
-            }
-            self.word(0).store(top - 1, Relaxed);
-            let hint = self.memory.word(self.entry(top - 1) + 16).load(Relaxed);
-            if let Some(block) = self.checked(hint).filter(|block| self.hold(*block, me)) {
+        // Those whose first turn is still to come are as good as any.
+        if self.word(8).load(Relaxed) >= self.class.turns {
+            let found = self.turn(me).or_else(|| self.pop(me)).or_else(|| self.sweep(STEPS, me));
+            if let Some(block) = found {
                 return Ok(block);
             }
-        }
-        if let Some(block) = self.sweep(STEPS, me) {
-            return Ok(block);
         }
         loop {
             let used = self.word(8).load(Relaxed).min(self.class.count);
@@ -222,6 +231,37 @@ impl<'a> Pool<'a> {
             }
         }
         self.sweep(u64::MAX, me).ok_or(Shortage::Taken)
+    }
+
+    /// The block whose turn it is, or one of the next.
+    fn turn(&self, me: Owner) -> Option<u64> {
+        let (turns, word) = (self.class.turns.min(self.present()), self.word(32));
+        let first = word.load(Relaxed);
+        for turn in 0..TURNS.min(turns) {
+            let block = first.wrapping_add(turn) % turns;
+            if self.hold(block, me) {
+                word.store(block + 1, Relaxed);
+                return Some(block);
+            }
+        }
+        word.store(first.wrapping_add(1), Relaxed);
+        None
+    }
+
+    /// The last one of the stack, or one before if others have it.
+    fn pop(&self, me: Owner) -> Option<u64> {
+        for _ in 0..HINTS {
+            let top = self.top();
+            if top == 0 {
+                return None;
+            }
+            self.word(0).store(top - 1, Relaxed);
+            let hint = self.memory.word(self.entry(top - 1) + 16).load(Relaxed);
+            if let Some(block) = self.checked(hint).filter(|block| self.hold(*block, me)) {
+                return Some(block);
+            }
+        }
+        None
     }
 
     /// Whether at least `count` blocks with memory are free.
@@ -274,8 +314,9 @@ impl<'a> Pool<'a> {
         true
     }
 
+    /// Puts a free block on the stack, if it has no turn.
     fn push(&self, top: &mut u64, block: u64) {
-        if *top < self.present() {
+        if block >= self.class.turns && *top < self.present() {
             self.memory.word(self.entry(*top) + 16).store(block, Relaxed);
             *top += 1;
         }
