@@ -44,6 +44,12 @@ const PAIRS_OF_BYTES: [(&str, &str, Option<f64>); 6] = [
 
 pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>> {
     let crews = Crews::start(placement)?;
+    for (length, label, count) in LENGTHS {
+        let mut contenders = crews.with_bytes(length, if options.quick { count / 4 } else { count });
+        let medians = take_batches(&mut contenders, options);
+        let target = |target: Option<f64>| target.filter(|_| length == 1 << 20);
+        print(placement, label, &contenders, &medians, &PAIRS_OF_BYTES, target);
+    }
     for load in LOADS {
         let is_nothing = load.length.is_zero();
         let mut contenders = crews.with_numbers(if options.quick { shorter(load) } else { load });
@@ -59,12 +65,6 @@ pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box
         }
         let target = |target: Option<f64>| target.filter(|_| is_nothing && placement == Placement::Free);
         print(placement, load.label, &contenders, &medians, &PAIRS, target);
-    }
-    for (length, label, count) in LENGTHS {
-        let mut contenders = crews.with_bytes(length, if options.quick { count / 4 } else { count });
-        let medians = take_batches(&mut contenders, options);
-        let target = |target: Option<f64>| target.filter(|_| length == 1 << 20);
-        print(placement, label, &contenders, &medians, &PAIRS_OF_BYTES, target);
     }
     Ok(())
 }

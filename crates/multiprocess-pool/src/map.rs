@@ -6,7 +6,7 @@
 use crate::error::TaskError;
 use crate::jobs::{Arrival, JobId};
 use crate::options::Tasks;
-use crate::payload::{Bytes, Outcome, decode};
+use crate::payload::{Bytes, Outcome, decode, decode_only};
 use crate::shared::Shared;
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_parcel::RemoteError;
@@ -28,6 +28,8 @@ const LEFT_UNKNOWN: usize = 4096;
 const RESULTS_MAX: usize = 1 << 20;
 /// How many tasks are packed before they are placed.
 const BATCH: usize = 256;
+/// The same in bytes.
+const BATCH_BYTES: usize = 1 << 19;
 
 /// The tasks of one call, of which the caller is the only one who waits.
 pub(crate) struct Work {
@@ -71,6 +73,7 @@ impl Work {
     }
 
     /// How many tasks are packed and not placed.
+    #[inline]
     pub(crate) fn unplaced(&self) -> usize {
         self.batch.len() - self.placed
     }
@@ -183,6 +186,11 @@ impl Work {
         let Some(Arrival { item, items, outcome }) = self.arrivals.pop_front() else { return false };
         let items = u64::from(items.max(1));
         let error = match outcome {
+            Outcome::Left(End::Value, Bytes::Long(bytes)) if items == 1 => {
+                let damaged = || TaskError::transfer(Error::new(ErrorKind::Damaged, "reading the result of a chunk"));
+                each(item, decode_only(bytes).unwrap_or_else(|| Err(damaged())));
+                return true;
+            }
             Outcome::Left(End::Value, bytes) => {
                 let mut rest = bytes.as_slice();
                 for number in item..item + items {
@@ -301,7 +309,11 @@ where
     /// Packs a batch.
     fn pack(&mut self) {
         let work = &mut self.work;
-        while self.has_more && work.outstanding + work.unplaced() < self.window && work.unplaced() < BATCH {
+        while self.has_more
+            && work.outstanding + work.unplaced() < self.window
+            && work.unplaced() < BATCH
+            && work.bytes.len() < BATCH_BYTES
+        {
             let first = self.next;
             while self.has_more && self.next - first < self.chunks.size as u64 {
                 match self.inputs.next().map(|input| push_item(work.bytes(), &input)) {

@@ -309,7 +309,7 @@ impl Shared {
         job.inbox.clear();
         if is_unwanted {
             job.is_cancelled = true;
-            state.drop_waiting(&self.memory, self.board(), id);
+            state.drop_waiting(self.board(), id);
             state.jobs.close(id);
         } else if job.outstanding == 0 {
             state.jobs.close(id);

@@ -4,6 +4,7 @@
 //! What is copied while another process writes it is any mixture of old and new bytes: the protocol sees to it that
 //! this happens only if a peer breaks it, and whoever reads the bytes expects anything.
 
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Copies `from` to `to`.
@@ -13,7 +14,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 /// There are as many bytes at `to`, no reference is to them but to atomics, and other processes access them as they
 /// like.
 #[inline]
-pub(super) unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
+pub unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if from.len() >= processor::BLOCK {
         // SAFETY: both are that long, and `from` cannot overlap what no reference but to atomics is to.
@@ -32,17 +33,17 @@ pub(super) unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
     }
 }
 
-/// Copies from `from` into `into`.
+/// Copies from `from` into `into`, all of which is initialised then.
 ///
 /// # Safety
 ///
 /// As for [`store_bytes`], with `from` in the place of `to`.
 #[inline]
-pub(super) unsafe fn load_bytes(from: *const u8, into: &mut [u8]) {
+pub unsafe fn load_bytes(from: *const u8, into: &mut [MaybeUninit<u8>]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if into.len() >= processor::BLOCK {
         // SAFETY: both are that long, and nothing else refers to `into`.
-        return unsafe { processor::copy(into.as_mut_ptr(), from, into.len()) };
+        return unsafe { processor::copy(into.as_mut_ptr().cast(), from, into.len()) };
     }
     // SAFETY: the caller promises that there are so many bytes, seen by references to atomics alone.
     let from = unsafe { core::slice::from_raw_parts(from.cast::<AtomicU8>(), into.len()) };
@@ -50,10 +51,10 @@ pub(super) unsafe fn load_bytes(from: *const u8, into: &mut [u8]) {
     let (into_first, rest) = into.split_at_mut(first.len());
     let (into_words, into_last) = rest.split_at_mut(8 * words.len());
     for (to, byte) in into_first.iter_mut().zip(first).chain(into_last.iter_mut().zip(last)) {
-        *to = byte.load(Relaxed);
+        to.write(byte.load(Relaxed));
     }
     for (to, word) in into_words.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-        *to = word.load(Relaxed).to_ne_bytes();
+        to.write_copy_of_slice(&word.load(Relaxed).to_ne_bytes());
     }
 }
 
@@ -160,13 +161,15 @@ mod tests {
         let source: Vec<u8> = (0..9000_u32).map(|at| (at * 7 % 251) as u8 | 1).collect();
         for length in (0..300).chain([767, 768, 769, 4000]) {
             for (from, to) in [(0, 0), (1, 0), (0, 1), (3, 7), (0, 63), (64, 64), (100, 4100 - 1)] {
-                let (mut there, mut back) = (std::vec![0; 9000], std::vec![0; 9000]);
+                let (mut there, mut back) = (std::vec![0; 9000], std::vec![MaybeUninit::new(0); 9000]);
                 // SAFETY: the vector is longer than the sum, and nothing else refers to it.
                 unsafe { store_bytes(there.as_mut_ptr().wrapping_add(to), &source[from..from + length]) };
                 assert_eq!(there[to..to + length], source[from..from + length]);
                 assert!(there[..to].iter().chain(&there[to + length..]).all(|byte| *byte == 0));
                 // SAFETY: the vector is longer than the sum, and nothing writes to it.
                 unsafe { load_bytes(there.as_ptr().wrapping_add(to), &mut back[from..from + length]) };
+                // SAFETY: all of them were initialised at the beginning.
+                let back: Vec<u8> = back.iter().map(|byte| unsafe { byte.assume_init() }).collect();
                 assert_eq!(back[from..from + length], source[from..from + length]);
                 assert!(back[..from].iter().chain(&back[from + length..]).all(|byte| *byte == 0));
             }

@@ -4,6 +4,7 @@ use super::Ring;
 use super::plan::{INLINE, INLINE_WORDS};
 use super::pool::Chain;
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 
 /// A message that was taken, while its receiver reads it.
 #[derive(Debug)]
@@ -55,6 +56,19 @@ impl<'a> Incoming<'a> {
     /// If the message does not have so many bytes.
     #[inline]
     pub fn copy_to(&self, offset: usize, into: &mut [u8]) {
+        let into: *mut [u8] = into;
+        // SAFETY: the same bytes, for as long; all that is done with them is to write initialised ones.
+        self.copy_to_uninit(offset, unsafe { &mut *(into as *mut [MaybeUninit<u8>]) });
+    }
+
+    /// Copies the bytes from `offset` on into `into`, all of which is initialised then: memory that nobody has to clear
+    /// before.
+    ///
+    /// # Panics
+    ///
+    /// If the message does not have so many bytes.
+    #[inline]
+    pub fn copy_to_uninit(&self, offset: usize, into: &mut [MaybeUninit<u8>]) {
         let end = offset.checked_add(into.len());
         assert!(end.is_some_and(|end| end <= self.len()), "a message is read only as far as it goes");
         if self.chain.count > 0 {
@@ -64,10 +78,10 @@ impl<'a> Incoming<'a> {
         for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.words) {
             *bytes = word.to_ne_bytes();
         }
-        into.copy_from_slice(&bytes[offset..offset + into.len()]);
+        into.write_copy_of_slice(&bytes[offset..offset + into.len()]);
     }
 
-    fn copy_blocks(&self, offset: u64, mut into: &mut [u8]) {
+    fn copy_blocks(&self, offset: u64, mut into: &mut [MaybeUninit<u8>]) {
         let pool = self.ring.pool(self.chain.class);
         let (mut before, mut block) = self.place.get();
         let (mut skip, mut within) = (offset / pool.size(), offset % pool.size());

@@ -7,6 +7,7 @@ mod mapped {
     use super::super::copying;
     use crate::atomics::{AtomicU64, Ordering::Relaxed};
     use core::marker::PhantomData;
+    use core::mem::MaybeUninit;
     use core::ptr::NonNull;
 
     /// Memory that others may change at any time.
@@ -65,9 +66,9 @@ mod mapped {
             unsafe { copying::store_bytes(self.at(offset, from.len() as u64), from) };
         }
 
-        /// Copies from `offset` into `into`.
+        /// Copies from `offset` into `into`, all of it.
         #[inline]
-        pub fn copy_out(self, offset: u64, into: &mut [u8]) {
+        pub fn copy_out(self, offset: u64, into: &mut [MaybeUninit<u8>]) {
             // SAFETY: the bytes lie within: see the promise of `new`.
             unsafe { copying::load_bytes(self.at(offset, into.len() as u64), into) };
         }
@@ -77,6 +78,7 @@ mod mapped {
 #[cfg(loom)]
 mod modelled {
     use crate::atomics::AtomicU64;
+    use core::mem::MaybeUninit;
     use loom::cell::UnsafeCell;
 
     /// The memory of a model: at each offset a word, and beside it a cell, for which the model checker wants every two
@@ -130,9 +132,9 @@ mod modelled {
             }
         }
 
-        pub fn copy_out(self, offset: u64, into: &mut [u8]) {
+        pub fn copy_out(self, offset: u64, into: &mut [MaybeUninit<u8>]) {
             for (at, byte) in (offset..).zip(into) {
-                *byte = (self.load(at) >> (at % 8 * 8)) as u8;
+                byte.write((self.load(at) >> (at % 8 * 8)) as u8);
             }
         }
     }
