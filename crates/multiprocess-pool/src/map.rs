@@ -24,6 +24,8 @@ const CHUNK_TIME: Duration = Duration::from_millis(1);
 const CHUNKS_PER_WORKER: usize = 4;
 /// How many items are taken to be left if the inputs do not tell.
 const LEFT_UNKNOWN: usize = 4096;
+/// More tasks are given when one in so many of those that are outstanding has come back.
+const REFILL: usize = 8;
 /// How many results there is room for from the beginning; inputs may lie about their number.
 const RESULTS_MAX: usize = 1 << 20;
 /// How many tasks are packed before they are placed.
@@ -167,12 +169,12 @@ impl Work {
         self.placed = 0;
     }
 
-    /// Waits until something has come. Only while something is outstanding.
-    pub(crate) fn wait(&mut self) {
+    /// Waits until so many tasks have come back, or all. Only while something is outstanding.
+    pub(crate) fn wait(&mut self, tasks: usize) {
         let job = self.job;
         let shared = Arc::clone(&self.shared);
         let has_come = |state: &mut State| {
-            state.jobs.get(job).is_none_or(|job| !job.inbox.is_empty() || job.outstanding == 0).then_some(())
+            state.jobs.get(job).is_none_or(|job| job.inbox.len() >= tasks || job.outstanding == 0).then_some(())
         };
         shared.wait(Some(job), Deadline::NEVER, has_come);
         self.take(&mut shared.lock());
@@ -301,7 +303,8 @@ where
         let work = &mut self.work;
         let is_full = !self.has_more || work.unplaced() > 0 || work.outstanding >= self.window;
         if work.outstanding > 0 && !has_come && is_full {
-            work.wait();
+            // Workers that have enough ahead of them are not disturbed for each task.
+            work.wait((work.outstanding / REFILL).max(1));
         }
         work.outstanding > 0 || work.unplaced() > 0 || !work.arrivals.is_empty() || self.has_more
     }
