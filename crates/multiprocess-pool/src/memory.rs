@@ -43,6 +43,9 @@ const PAGE: u64 = 1 << 16;
 const HEAD: u64 = 64;
 const BLOCK_MIN: u64 = 4096;
 
+/// How many bytes are read from a slot without looking at its second half.
+const SHORT: usize = 16;
+
 /// How many sizes of blocks there are, each twice the one before; the last one is larger than an area can be.
 const CLASSES: usize = 32;
 /// A free block is used for what is smaller by less than so many powers of two, before another one is made.
@@ -124,6 +127,11 @@ impl Memory {
     ) -> Result<(), Error> {
         let (length, place) = measure;
         to.clear();
+        if place == 0 && length <= SHORT as u64 {
+            // These lie in one cache line with the slot's other words.
+            to.extend_from_slice(&slot.read::<{ SHORT / 8 }>().as_flattened()[..length as usize]);
+            return Ok(());
+        }
         if place == 0 && length <= INLINE as u64 {
             to.extend_from_slice(slot.read::<{ INLINE / 8 }>().as_flattened());
             to.truncate(length as usize);

@@ -305,7 +305,9 @@ impl State {
     /// Takes a result out of its slot.
     #[inline]
     fn finish(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize) {
-        let Some(record) = self.records[at].take() else { return };
+        let Some(record) = &self.records[at] else { return };
+        let Record { task: Task { job, item, items, .. }, block, .. } = *record;
+        self.records[at] = None;
         self.occupied -= 1;
         self.done += 1;
         let slot = board.slot(at);
@@ -330,9 +332,9 @@ impl State {
         if place != 0 && memory.is_inside(Some(lane), place, length) {
             memory.free(place);
         }
-        self.give_back(record.block);
+        self.give_back(block);
         // The slot stays as it is until it is filled again: nobody claims what is done.
-        self.deliver(record.task.job, record.task.item, record.task.items, outcome, true);
+        self.deliver(job, item, items, outcome, true);
     }
 
     /// Hands something to those who wait for a job; `is_last` if it is all that comes of one task.
