@@ -11,11 +11,9 @@ use multiprocess_examples::jobs::{PRODUCT_BELOW, SUM, SUM_BELOW, product, sum};
 
 use crate::options::Options;
 use crate::placement::Placement;
+use crate::python::PYTHON;
 use crate::report::{Side, Unit, ratio};
 use crate::rounds::{self, Contender, Medians};
-
-/// Where Debian and most others put CPython.
-const PYTHON: &str = "/usr/bin/python3";
 
 /// The two jobs as the tutorial writes them, timed by themselves.
 const SCRIPT: &str = include_str!("jobs.py");

@@ -2,7 +2,9 @@
 
 mod channels;
 mod contenders;
+mod crews;
 mod fork;
+mod growth;
 mod jobs;
 mod links;
 mod locks;
@@ -11,12 +13,15 @@ mod options;
 mod partner;
 mod peers;
 mod placement;
+mod pools;
+mod python;
 mod rallies;
 mod report;
 mod rounds;
 mod stages;
 mod starts;
 mod statistics;
+mod tasks;
 
 use std::env;
 use std::error::Error;
@@ -62,6 +67,9 @@ fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>
     if options.wants("P1") || options.wants("P11") {
         starts::measure(placement, options)?;
     }
+    if options.wants("P11") {
+        growth::measure(placement, options)?;
+    }
     if options.wants("P2") {
         locks::uncontended(placement, options)?;
     }
@@ -73,6 +81,9 @@ fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>
     }
     if ["P5", "P6", "P7"].iter().any(|number| options.wants(number)) {
         channels::measure(placement, options)?;
+    }
+    if options.wants("P8") {
+        pools::measure(placement, options)?;
     }
     if options.wants("P10") {
         objects::measure(placement, options)?;

@@ -66,7 +66,7 @@ impl Options {
 
 fn known(target: String) -> Result<String, String> {
     match target.as_str() {
-        "P1" | "P2" | "P3" | "P4" | "P5" | "P6" | "P7" | "P9" | "P10" | "P11" => Ok(target),
-        _ => Err(format!("nothing here measures {target:?}: P1 to P7, P9, P10 or P11")),
+        "P1" | "P2" | "P3" | "P4" | "P5" | "P6" | "P7" | "P8" | "P9" | "P10" | "P11" => Ok(target),
+        _ => Err(format!("nothing here measures {target:?}: P1 to P11")),
     }
 }

@@ -69,6 +69,17 @@ pub(crate) fn pin_partner(placement: Placement) {
     }
 }
 
+/// Runs `start` where the library's children are, so that what it starts is there too.
+pub(crate) fn there<R>(placement: Placement, start: impl FnOnce() -> R) -> io::Result<R> {
+    if placement != Placement::Split {
+        return Ok(start());
+    }
+    pin(1)?;
+    let started = start();
+    pin(0)?;
+    Ok(started)
+}
+
 fn pin(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu);

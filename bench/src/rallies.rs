@@ -14,7 +14,7 @@ use crate::placement::Placement;
 use crate::report::{Side, Unit, ratio};
 use crate::rounds::{self, Contender, Medians};
 
-const SPIN: &str = "spin floor";
+pub(crate) const SPIN: &str = "spin floor";
 const FUTEX: &str = "raw futex";
 
 /// What the two sides play with.
@@ -98,6 +98,12 @@ fn rally(placement: Placement, ball: &Ball, rounds: u32) -> Duration {
     time
 }
 
+/// The least that a round trip between two processes takes.
+pub(crate) fn spin_floor(placement: Placement, rounds: u32) -> Contender {
+    let memory = || SharedMemory::new(4096).expect("shared memory");
+    Contender::each(SPIN, rounds, move || Some(rally(placement, &Ball::Spin(memory()), rounds)))
+}
+
 pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>> {
     let rounds: u32 = if options.quick { 5_000 } else { 20_000 };
     let contender = |name: &'static str, make: fn() -> Ball| {
@@ -116,7 +122,7 @@ pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box
     ];
     // On one CPU a side that only spins burns its whole time slice.
     if placement == Placement::Split {
-        contenders.push(Contender::each(SPIN, rounds, move || Some(rally(placement, &Ball::Spin(memory()), rounds))));
+        contenders.push(spin_floor(placement, rounds));
     }
     let mut medians = vec![Medians::new(); contenders.len()];
     for _ in 0..if options.quick { 4 } else { 9 } {

@@ -16,6 +16,8 @@ pub(crate) enum Unit {
     Nanoseconds,
     Microseconds,
     Seconds,
+    /// A billionth is one.
+    Times,
 }
 
 impl Unit {
@@ -23,6 +25,7 @@ impl Unit {
         match self {
             Unit::Nanoseconds => format!("{:.1} ns", seconds * 1e9),
             Unit::Microseconds => format!("{:.0} µs", seconds * 1e6),
+            Unit::Times => format!("{:.2}x", seconds * 1e9),
             Unit::Seconds => format!("{seconds:.3} s"),
         }
     }
@@ -40,6 +43,16 @@ pub(crate) fn machine(placement: Placement) -> Result<(), Box<dyn Error>> {
     let load = load.split(' ').next().unwrap_or("unknown");
     println!("# {placement}: this thread on CPU {here:?}, the library's children on {children:?}, load {load}");
     Ok(())
+}
+
+/// Prints how long something takes by itself, and how long it may take, in seconds.
+pub(crate) fn limit(number: &str, placement: Placement, side: Side<'_>, unit: Unit, target: Option<f64>) {
+    let Some(time) = Spread::of(side.1.iter().filter_map(|time| *time)) else { return };
+    let target = target.map_or(String::new(), |target| {
+        format!("  target <= {}  {}", unit.show(target), if time.median <= target { "met" } else { "missed" })
+    });
+    let [low, median, high] = [time.low, time.median, time.high].map(|seconds| unit.show(seconds));
+    println!("{number:<3} {placement:<5}  {:<46}  {median} ({low}..{high}){target}", side.0);
 }
 
 /// Prints one comparison.

@@ -82,6 +82,9 @@ mod steps;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub use copying::{load_bytes, store_bytes};
 pub use incoming::Incoming;
 #[cfg(loom)]
 pub use memory::Store;

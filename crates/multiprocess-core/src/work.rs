@@ -34,8 +34,8 @@
 //! by other means, once.
 //!
 //! **Death of a worker**, by step. Before its claim: at most a straggler. After the claim and before `DONE`: the task is lost, the
-//! pool, which is told of the end of the process, finds the slot by its lane, and no successor gets the lane before. After `DONE`
-//! and before its entry: the pool looks at all slots and finds the result. After the entry and before the wake-up: the same, since
+//! pool, which is told of the end of the process, finds the slot by its lane, and no successor gets the lane before; an entry that it
+//! has written already is not believed. After `DONE` and before the wake-up: the pool looks at all slots and finds the result, since
 //! the end of a process wakes the pool in any case. Asleep, when it was chosen for a wake-up: the pool wakes the others after each
 //! death. The pool's process: its workers end with it.
 
@@ -47,7 +47,7 @@ mod tests;
 pub use lane::{Found, Lane, Stage};
 pub use slot::{FLAGS_MAX, INLINE, Slot, Status};
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, light_fence, order};
 use crate::owner::Owner;
 use crate::wait::{Environment, Step, Wait};
 use slot::SLOT_WORDS;
@@ -238,11 +238,11 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// For a worker that has finished a task: tells the pool, if it sleeps.
+    /// For a worker that has [finished](Lane::finish) a task just now, or [is ready](Lane::set_ready): tells the pool, if it sleeps.
     #[inline]
     pub fn report(&self, world: &impl Environment) -> Alarm {
-        // Pairs with `work.announce` and `work.arm`.
-        fence!("work.done");
+        // Pairs with `work.announce` and `work.arm`. Light: an exchange comes right before.
+        light_fence!("work.done");
         match self.word(SIGNAL).load(Relaxed) & (WAITERS | BELL) {
             0 => Alarm::None,
             _ => self.call_pool(world),

@@ -25,17 +25,24 @@ use octet::Octet;
 /// The bytes of one message and all that is counted while they are written.
 pub(crate) struct Writer<'c> {
     postcard: postcard::Serializer<Output<'c>>,
-    handles: Vec<OwnedHandle>,
-    /// What goes after the handles.
-    kept: Vec<Kept>,
-    /// The objects whose handles are among them.
-    known: Known,
+    /// What handles need; there once one was met, because most messages have none and are to be begun and ended at once.
+    luggage: Option<Box<Luggage>>,
     /// The name of a carrier that takes no handles.
     carrier: Option<&'c str>,
     depth: usize,
     empty_left: usize,
     /// An inner value failed; its type may try to go on as if it had not.
     broken: bool,
+}
+
+/// What goes with the bytes of a message.
+#[derive(Default)]
+struct Luggage {
+    handles: Vec<OwnedHandle>,
+    /// What goes after the handles.
+    kept: Vec<Kept>,
+    /// The objects whose handles are among them.
+    known: Known,
 }
 
 /// The proof that a value was written to its end.
@@ -47,9 +54,7 @@ impl<'c> Writer<'c> {
     pub(crate) fn new(carrier: Option<&'c str>, bytes: &'c mut Vec<u8>) -> Writer<'c> {
         Writer {
             postcard: postcard::Serializer { output: Output(bytes) },
-            handles: Vec::new(),
-            kept: Vec::new(),
-            known: Known::default(),
+            luggage: None,
             carrier,
             depth: 0,
             empty_left: EMPTY_MAX,
@@ -66,7 +71,11 @@ impl<'c> Writer<'c> {
     /// The handles of what was written, and what goes after them.
     #[inline]
     pub(crate) fn into_handles(self) -> (Vec<OwnedHandle>, Vec<Kept>) {
-        (self.handles, self.kept)
+        self.luggage.map_or_else(Default::default, |luggage| (luggage.handles, luggage.kept))
+    }
+
+    fn luggage(&mut self) -> &mut Luggage {
+        self.luggage.get_or_insert_default()
     }
 
     #[inline]
@@ -145,8 +154,9 @@ impl<'c> Writer<'c> {
             return Err(Failure::new(format!("{HANDLES_TRAVEL}, not in {carrier}")));
         }
         let handle = handle::collect(|| value.serialize(&mut *self))?;
-        self.number(self.handles.len())?;
-        self.handles.push(handle);
+        let place = self.luggage().handles.len();
+        self.number(place)?;
+        self.luggage().handles.push(handle);
         Ok(Written(()))
     }
 
@@ -155,14 +165,16 @@ impl<'c> Writer<'c> {
             let refused = |failure: Failure| Failure::new(format!("{failure} ({carrier} takes none)"));
             return shared::name_only(|| self.inner(value)).map_err(refused);
         }
-        let mut known = mem::take(&mut self.known);
-        known.next = self.handles.len();
+        let luggage = self.luggage();
+        let mut known = mem::take(&mut luggage.known);
+        known.next = luggage.handles.len();
         let handle = shared::collect(&mut known, || self.inner(value))?;
+        let luggage = self.luggage();
         if let Some((handle, kept)) = handle {
-            self.handles.push(handle);
-            self.kept.extend(kept);
+            luggage.handles.push(handle);
+            luggage.kept.extend(kept);
         }
-        self.known = known;
+        luggage.known = known;
         Ok(Written(()))
     }
 }

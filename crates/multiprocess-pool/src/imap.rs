@@ -103,7 +103,7 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
             if work.outstanding == 0 {
                 return false;
             }
-            work.wait();
+            work.wait(1);
         }
     }
 }

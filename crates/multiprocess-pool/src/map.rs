@@ -6,7 +6,7 @@
 use crate::error::TaskError;
 use crate::jobs::{Arrival, JobId};
 use crate::options::Tasks;
-use crate::payload::{Bytes, Outcome, decode};
+use crate::payload::{Bytes, Outcome, decode, decode_only};
 use crate::shared::Shared;
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_parcel::RemoteError;
@@ -24,10 +24,14 @@ const CHUNK_TIME: Duration = Duration::from_millis(1);
 const CHUNKS_PER_WORKER: usize = 4;
 /// How many items are taken to be left if the inputs do not tell.
 const LEFT_UNKNOWN: usize = 4096;
+/// More tasks are given when one in so many of those that are outstanding has come back.
+const REFILL: usize = 8;
 /// How many results there is room for from the beginning; inputs may lie about their number.
 const RESULTS_MAX: usize = 1 << 20;
 /// How many tasks are packed before they are placed.
 const BATCH: usize = 256;
+/// The same in bytes.
+const BATCH_BYTES: usize = 1 << 19;
 
 /// The tasks of one call, of which the caller is the only one who waits.
 pub(crate) struct Work {
@@ -71,6 +75,7 @@ impl Work {
     }
 
     /// How many tasks are packed and not placed.
+    #[inline]
     pub(crate) fn unplaced(&self) -> usize {
         self.batch.len() - self.placed
     }
@@ -164,12 +169,12 @@ impl Work {
         self.placed = 0;
     }
 
-    /// Waits until something has come. Only while something is outstanding.
-    pub(crate) fn wait(&mut self) {
+    /// Waits until so many tasks have come back, or all. Only while something is outstanding.
+    pub(crate) fn wait(&mut self, tasks: usize) {
         let job = self.job;
         let shared = Arc::clone(&self.shared);
         let has_come = |state: &mut State| {
-            state.jobs.get(job).is_none_or(|job| !job.inbox.is_empty() || job.outstanding == 0).then_some(())
+            state.jobs.get(job).is_none_or(|job| job.inbox.len() >= tasks || job.outstanding == 0).then_some(())
         };
         shared.wait(Some(job), Deadline::NEVER, has_come);
         self.take(&mut shared.lock());
@@ -183,6 +188,11 @@ impl Work {
         let Some(Arrival { item, items, outcome }) = self.arrivals.pop_front() else { return false };
         let items = u64::from(items.max(1));
         let error = match outcome {
+            Outcome::Left(End::Value, Bytes::Long(bytes)) if items == 1 => {
+                let damaged = || TaskError::transfer(Error::new(ErrorKind::Damaged, "reading the result of a chunk"));
+                each(item, decode_only(bytes).unwrap_or_else(|| Err(damaged())));
+                return true;
+            }
             Outcome::Left(End::Value, bytes) => {
                 let mut rest = bytes.as_slice();
                 for number in item..item + items {
@@ -293,7 +303,8 @@ where
         let work = &mut self.work;
         let is_full = !self.has_more || work.unplaced() > 0 || work.outstanding >= self.window;
         if work.outstanding > 0 && !has_come && is_full {
-            work.wait();
+            // Workers that have enough ahead of them are not disturbed for each task.
+            work.wait((work.outstanding / REFILL).max(1));
         }
         work.outstanding > 0 || work.unplaced() > 0 || !work.arrivals.is_empty() || self.has_more
     }
@@ -301,7 +312,11 @@ where
     /// Packs a batch.
     fn pack(&mut self) {
         let work = &mut self.work;
-        while self.has_more && work.outstanding + work.unplaced() < self.window && work.unplaced() < BATCH {
+        while self.has_more
+            && work.outstanding + work.unplaced() < self.window
+            && work.unplaced() < BATCH
+            && work.bytes.len() < BATCH_BYTES
+        {
             let first = self.next;
             while self.has_more && self.next - first < self.chunks.size as u64 {
                 match self.inputs.next().map(|input| push_item(work.bytes(), &input)) {

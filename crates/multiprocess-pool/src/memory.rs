@@ -7,12 +7,18 @@
 //! What fits into a slot lies in it. Larger arguments lie in **blocks** of the pool's area, larger results in blocks of the area of the
 //! worker's lane: an area is used by one process, which alone decides where its blocks are, so a process that dies leaves nothing
 //! half-made there, and its successor begins with an empty area. Areas are large and sparse: a block takes memory when it is
-//! first used, and if there is none, that is an error of the one task.
+//! first used, and if there is none, that is an error of the one task. A block that is free is used again, the last one first, while
+//! it lies in the caches.
 //!
-//! | First word of a block | Meaning |
+//! The pool frees the blocks of arguments itself, and knows it. A worker is told by a word that a block of a result is free:
+//!
+//! | First word of a worker's block | Meaning |
 //! | --- | --- |
-//! | 0 | free: its owner may use it again, the last one first, while it lies in the caches |
-//! | 1 | in use: the pool writes 0 when it has read the result |
+//! | 0 | the pool has read the result |
+//! | 1 | it has not |
+//!
+//! The pool reads the results of a worker in the order in which they were left, so a worker looks at its oldest block first, and
+//! behind one that is in use there is none to be found.
 //!
 //! What a worker says about a place is believed only if it lies in the area of its lane.
 
@@ -20,6 +26,7 @@ use multiprocess_core::atomics::{AtomicU64, Ordering::Acquire, Ordering::Relaxed
 use multiprocess_core::work::{Board, INLINE, Slot};
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::{Error, ErrorKind};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What the header of a pool's segment says.
@@ -36,8 +43,13 @@ const PAGE: u64 = 1 << 16;
 const HEAD: u64 = 64;
 const BLOCK_MIN: u64 = 4096;
 
-/// How many blocks are looked at before a new one is made.
-const LOOKS: usize = 64;
+/// How many bytes are read from a slot without looking at its second half.
+const SHORT: usize = 16;
+
+/// How many sizes of blocks there are, each twice the one before; the last one is larger than an area can be.
+const CLASSES: usize = 32;
+/// A free block is used for what is smaller by less than so many powers of two, before another one is made.
+const LARGER: u32 = 3;
 
 /// A pool's segment, as one process sees it.
 #[derive(Debug, Clone)]
@@ -115,31 +127,52 @@ impl Memory {
     ) -> Result<(), Error> {
         let (length, place) = measure;
         to.clear();
+        if place == 0 && length <= SHORT as u64 {
+            // These lie in one cache line with the slot's other words.
+            to.extend_from_slice(&slot.read::<{ SHORT / 8 }>().as_flattened()[..length as usize]);
+            return Ok(());
+        }
         if place == 0 && length <= INLINE as u64 {
             to.extend_from_slice(slot.read::<{ INLINE / 8 }>().as_flattened());
             to.truncate(length as usize);
             return Ok(());
         }
-        let area = self.area(lane);
-        let end = place.checked_add(length).filter(|end| *end <= area.end && place >= area.start + HEAD);
-        if end.is_none() || !place.is_multiple_of(8) {
+        if !self.is_inside(lane, place, length) {
             return Err(Error::new(ErrorKind::Damaged, "reading a task: it lies outside its place"));
         }
-        to.try_reserve_exact(length as usize)
-            .map_err(|e| Error::new(ErrorKind::Other, "reading a task").with_source(e))?;
-        to.resize(length as usize, 0);
-        self.segment.read(place as usize, to);
-        Ok(())
+        let read = self.segment.read_onto(place as usize, length as usize, to);
+        read.map_err(|e| Error::new(ErrorKind::Other, "reading a task").with_source(e))
+    }
+
+    /// Whether a block in the area of `lane` (or, for `None`, of the pool) can hold so many bytes at that place.
+    pub(crate) fn is_inside(&self, lane: Option<usize>, place: u64, length: u64) -> bool {
+        let area = self.area(lane);
+        let end = place.checked_add(length).filter(|end| *end <= area.end && place >= area.start + HEAD);
+        end.is_some() && place.is_multiple_of(8)
     }
 
     fn mark(&self, place: u64) -> &AtomicU64 {
         &self.segment.words()[((place - HEAD) / 8) as usize]
     }
 
-    /// Says that a block is not needed any more; its place was checked by [`read`](Memory::read), or is the pool's own.
+    /// Tells a worker that its block is not needed any more; the place was checked by [`is_inside`](Memory::is_inside).
     pub(crate) fn free(&self, place: u64) {
-        // Release: pairs with the look in `Blocks::take`; the next one to write there comes after this process's reading.
+        // Release: pairs with the look in `Lent::take`; the next one to write there comes after this process's reading.
         self.mark(place).store(0, Release);
+    }
+}
+
+/// A block: where its data begins, and how large it is with its head, as a power of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) place: u64,
+    class: u32,
+}
+
+impl Block {
+    /// How many bytes it holds.
+    pub(crate) fn capacity(self) -> u64 {
+        (1 << self.class) - HEAD
     }
 }
 
@@ -148,59 +181,92 @@ impl Memory {
 pub(crate) struct Blocks {
     next: u64,
     end: u64,
-    /// The last used one at the end.
-    known: Vec<Block>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    place: u64,
-    capacity: u64,
+    /// The places of free blocks of each class, the last used one at the end.
+    free: [Vec<u64>; CLASSES],
+    /// How many bytes the blocks have that are in use.
+    used: u64,
 }
 
 impl Blocks {
     pub(crate) fn new(area: Range<u64>) -> Blocks {
-        Blocks { next: area.start, end: area.end, known: Vec::new() }
+        Blocks { next: area.start, end: area.end, free: [const { Vec::new() }; CLASSES], used: 0 }
     }
 
-    /// A free block for `length` bytes, and how many it holds.
-    pub(crate) fn take(&mut self, memory: &Memory, length: u64) -> Result<(u64, u64), Error> {
-        let fits = |block: &Block| {
-            // Acquire: pairs with `Memory::free`.
-            block.capacity >= length
-                && block.capacity / 8 <= length.max(BLOCK_MIN)
-                && memory.mark(block.place).load(Acquire) == 0
-        };
-        let found = self.known.iter().rev().take(LOOKS).position(fits).map(|back| self.known.len() - 1 - back);
-        let block = match found {
-            Some(at) => self.known.remove(at),
-            None => self.make(memory, length)?,
-        };
-        memory.mark(block.place).store(1, Relaxed);
-        self.known.push(block);
-        Ok((block.place, block.capacity))
+    /// How many bytes the blocks have that were taken and not given back.
+    pub(crate) fn used(&self) -> u64 {
+        self.used
     }
 
-    fn make(&mut self, memory: &Memory, length: u64) -> Result<Block, Error> {
+    /// A free block for `length` bytes.
+    pub(crate) fn take(&mut self, memory: &Memory, length: u64) -> Result<Block, Error> {
         let too_large = || {
             let text = format!("giving {length} bytes to or from a pool, which has no room for them");
             Error::new(ErrorKind::TooLarge, text)
         };
         let size = length.checked_add(HEAD).and_then(u64::checked_next_power_of_two).ok_or_else(too_large)?;
-        let size = size.max(BLOCK_MIN);
-        let end = self.next.checked_add(size).filter(|end| *end <= self.end);
-        let Some(end) = end else { return self.search(memory, length).ok_or_else(too_large) };
-        memory.segment.reserve(self.next, size)?;
-        let block = Block { place: self.next + HEAD, capacity: size - HEAD };
-        self.next = end;
+        let class = size.max(BLOCK_MIN).ilog2();
+        let block = match self.find(class, class + LARGER) {
+            Some(block) => block,
+            None => match self.make(memory, class)? {
+                Some(block) => block,
+                // The area has no room for another one: any that is free.
+                None => self.find(class, u64::BITS).ok_or_else(too_large)?,
+            },
+        };
+        self.used += 1 << block.class;
         Ok(block)
     }
 
-    /// Any block that is free, when the area has no room for another one.
-    fn search(&mut self, memory: &Memory, length: u64) -> Option<Block> {
-        let fits = |block: &Block| block.capacity >= length && memory.mark(block.place).load(Acquire) == 0;
-        let at = self.known.iter().position(fits)?;
-        Some(self.known.remove(at))
+    /// Gives a block back that [`take`](Blocks::take) has returned.
+    pub(crate) fn give(&mut self, block: Block) {
+        self.used -= 1 << block.class;
+        self.free[place_of(block.class)].push(block.place);
+    }
+
+    fn find(&mut self, from: u32, to: u32) -> Option<Block> {
+        let classes = (from..to).take_while(|class| place_of(*class) < CLASSES);
+        classes.into_iter().find_map(|class| Some(Block { place: self.free[place_of(class)].pop()?, class }))
+    }
+
+    /// A new block; `None` if the area ends before it does.
+    fn make(&mut self, memory: &Memory, class: u32) -> Result<Option<Block>, Error> {
+        let end = 1u64.checked_shl(class).and_then(|size| self.next.checked_add(size));
+        let Some(end) = end.filter(|end| *end <= self.end && place_of(class) < CLASSES) else { return Ok(None) };
+        memory.segment.reserve(self.next, end - self.next)?;
+        let block = Block { place: self.next + HEAD, class };
+        self.next = end;
+        Ok(Some(block))
+    }
+}
+
+/// The list that blocks of a class are in.
+fn place_of(class: u32) -> usize {
+    (class - BLOCK_MIN.ilog2()) as usize
+}
+
+/// The blocks of a worker: the pool says when it has read what lies in one.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    blocks: Blocks,
+    /// Those that the pool has, the oldest one first.
+    out: VecDeque<Block>,
+}
+
+impl Lent {
+    pub(crate) fn new(area: Range<u64>) -> Lent {
+        Lent { blocks: Blocks::new(area), out: VecDeque::new() }
+    }
+
+    /// A free block for `length` bytes.
+    pub(crate) fn take(&mut self, memory: &Memory, length: u64) -> Result<Block, Error> {
+        // Acquire: pairs with `Memory::free`.
+        while let Some(block) = self.out.pop_front_if(|block| memory.mark(block.place).load(Acquire) == 0) {
+            self.blocks.give(block);
+        }
+        let block = self.blocks.take(memory, length)?;
+        memory.mark(block.place).store(1, Relaxed);
+        self.out.push_back(block);
+        Ok(block)
     }
 }
 
@@ -209,17 +275,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_that_is_free_again_is_used_again_the_last_one_first() {
+    fn a_block_that_is_given_back_is_used_again_the_last_one_first() {
         let memory = Memory::new(64, 2).unwrap();
-        let mut blocks = Blocks::new(memory.area(Some(1)));
-        let (first, _) = blocks.take(&memory, 5000).unwrap();
-        let (second, capacity) = blocks.take(&memory, 5000).unwrap();
-        assert!(first != second && capacity >= 5000);
-        memory.free(first);
-        memory.free(second);
-        assert_eq!(blocks.take(&memory, 5000).unwrap().0, second);
-        assert_eq!(blocks.take(&memory, 5000).unwrap().0, first);
-        assert!(blocks.take(&memory, u64::MAX).is_err() && blocks.take(&memory, 1 << 40).is_err());
+        let mut blocks = Blocks::new(memory.area(None));
+        let [first, second] = [(); 2].map(|()| blocks.take(&memory, 5000).unwrap());
+        assert!(first.place != second.place && second.capacity() >= 5000);
+        assert_eq!(blocks.used(), 2 * 8192);
+        blocks.give(first);
+        blocks.give(second);
+        assert_eq!(blocks.used(), 0);
+        assert_eq!(blocks.take(&memory, 5000).unwrap(), second);
+        assert_eq!(blocks.take(&memory, 3000).unwrap(), first);
+        for length in [u64::MAX, u64::MAX >> 1, 1 << 62, 1 << 40, memory.area(None).end] {
+            assert!(blocks.take(&memory, length).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn however_many_results_are_out_their_blocks_are_used_again() {
+        let memory = Memory::new(64, 2).unwrap();
+        let mut blocks = Lent::new(memory.area(Some(1)));
+        let mut places = [(); 500].map(|()| blocks.take(&memory, 1000).unwrap().place);
+        let count = |places: &[u64]| places.iter().collect::<std::collections::HashSet<_>>().len();
+        assert_eq!(count(&places), 500);
+        let end = blocks.blocks.next;
+        for _ in 0..3 {
+            // As the pool does: in the order in which they were left.
+            places.iter().take(400).for_each(|place| memory.free(*place));
+            places.rotate_left(400);
+            places[100..].fill_with(|| blocks.take(&memory, 1000).unwrap().place);
+            assert_eq!((count(&places), blocks.blocks.next), (500, end));
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use crate::error::TaskError;
 use multiprocess_parcel::{PanicReport, RemoteError, unpack_data};
-use multiprocess_process::task::End;
+use multiprocess_process::task::{End, split_result, unpack, unpack_owned};
 use serde::de::DeserializeOwned;
 
 /// Bytes, few of them without memory of their own.
 #[derive(Debug, Clone)]
 pub(crate) enum Bytes {
     Short(u8, [u8; SHORT]),
-    Long(Box<[u8]>),
+    Long(Vec<u8>),
 }
 
 /// How many bytes are few.
@@ -55,9 +55,22 @@ impl Outcome {
     #[inline]
     pub(crate) fn decode<R: DeserializeOwned>(self) -> Result<R, TaskError> {
         match self {
+            Outcome::Left(End::Value, Bytes::Long(bytes)) => unpack_owned(bytes, 0).map_err(TaskError::transfer),
             Outcome::Left(end, bytes) => decode(end, bytes.as_slice()),
             Outcome::Lost(error) => Err(*error),
         }
+    }
+}
+
+/// The only result of a chunk of one, which `bytes` are; `None` if they are something else.
+#[inline]
+pub(crate) fn decode_only<R: DeserializeOwned>(bytes: Vec<u8>) -> Option<Result<R, TaskError>> {
+    match split_result(&bytes)? {
+        (End::Value, value, []) => {
+            let start = bytes.len() - value.len();
+            Some(unpack_owned(bytes, start).map_err(TaskError::transfer))
+        }
+        (end, result, _) => Some(decode(end, result)),
     }
 }
 
@@ -65,7 +78,7 @@ impl Outcome {
 #[inline]
 pub(crate) fn decode<R: DeserializeOwned>(end: End, bytes: &[u8]) -> Result<R, TaskError> {
     match end {
-        End::Value => unpack_data(bytes).map_err(TaskError::transfer),
+        End::Value => unpack(bytes).map_err(TaskError::transfer),
         End::Panicked => Err(unpack_data::<PanicReport>(bytes).map_or_else(TaskError::transfer, TaskError::Panicked)),
         End::Failed => Err(unpack_data::<RemoteError>(bytes).map_or_else(TaskError::transfer, TaskError::Transfer)),
     }
@@ -73,6 +86,6 @@ pub(crate) fn decode<R: DeserializeOwned>(end: End, bytes: &[u8]) -> Result<R, T
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
-        if bytes.len() > SHORT { Bytes::Long(bytes.into()) } else { Bytes::new(&bytes) }
+        if bytes.len() > SHORT { Bytes::Long(bytes) } else { Bytes::new(&bytes) }
     }
 }

@@ -229,9 +229,13 @@ impl Shared {
                     state.is_led = false;
                 }
             }
-            state.collect(&self.memory, board);
+            let has_news = state.collect(&self.memory, board);
             if let found @ Some(_) = ready(&mut state) {
                 break found;
+            }
+            // Not enough, but the rest is near.
+            if has_news && job.is_some() && state.waiting == 1 {
+                patience = Patience::until(deadline);
             }
         };
         state.waiting -= 1;
@@ -309,7 +313,7 @@ impl Shared {
         job.inbox.clear();
         if is_unwanted {
             job.is_cancelled = true;
-            state.drop_waiting(&self.memory, self.board(), id);
+            state.drop_waiting(self.board(), id);
             state.jobs.close(id);
         } else if job.outstanding == 0 {
             state.jobs.close(id);

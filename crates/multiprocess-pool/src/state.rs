@@ -12,7 +12,7 @@ mod losses;
 use crate::error::TaskError;
 use crate::jobs::{Arrival, JobId, Jobs};
 use crate::lanes::Lanes;
-use crate::memory::{Blocks, Memory};
+use crate::memory::{Block, Blocks, Memory};
 use crate::payload::{Bytes, Outcome, SHORT};
 use crate::worker::{CHUNK, TIMED};
 use multiprocess_core::work::{Board, Damaged, Found, INLINE, Slot, Status};
@@ -45,8 +45,8 @@ struct Record {
     task: Task,
     number: u64,
     position: u64,
-    /// The block of its arguments.
-    place: u64,
+    /// The block of its arguments, if they do not lie in the slot.
+    block: Option<Block>,
     /// Why it was taken away from its worker.
     verdict: Option<Box<TaskError>>,
 }
@@ -181,10 +181,14 @@ impl State {
         };
         let slot = board.slot(at);
         let bytes = arguments.unwrap_or(task.arguments.as_slice());
-        let place = match self.put(memory, slot, bytes) {
-            Ok(place) => place,
+        if bytes.len() > INLINE && self.blocks.used() > AHEAD_MAX && self.occupied >= AHEAD_MIN * memory.lanes() {
+            return Placed::NoRoom(task);
+        }
+        let block = match self.put(memory, slot, bytes) {
+            Ok(block) => block,
             Err(error) => return Placed::Failed(task, error),
         };
+        let place = block.map_or(0, |block| block.place);
         let flags = if task.items > 1 { CHUNK } else { 0 } | if task.timeout.is_some() { TIMED } else { 0 };
         slot.set_function(task.function);
         slot.set_measure(bytes.len() as u64, place, flags);
@@ -202,23 +206,31 @@ impl State {
             self.timers.push(Reverse((Instant::now() + timeout, at, number)));
         }
         slot.offer();
-        self.records[at] = Some(Record { task, number, position: self.tail, place, verdict: None });
+        self.records[at] = Some(Record { task, number, position: self.tail, block, verdict: None });
         self.numbers += 1;
         self.occupied += 1;
         self.tail += 1;
         Placed::Done
     }
 
-    /// Writes arguments into a slot or a block; the block's place, or 0.
+    /// Writes arguments into a slot or a block.
     #[inline]
-    fn put(&mut self, memory: &Memory, slot: Slot<'_>, bytes: &[u8]) -> Result<u64, Error> {
+    fn put(&mut self, memory: &Memory, slot: Slot<'_>, bytes: &[u8]) -> Result<Option<Block>, Error> {
         if bytes.len() <= INLINE {
             slot.write(bytes);
-            return Ok(0);
+            return Ok(None);
         }
-        let (place, _) = self.blocks.take(memory, bytes.len() as u64)?;
-        memory.segment.write(place as usize, bytes);
-        Ok(place)
+        let block = self.blocks.take(memory, bytes.len() as u64)?;
+        memory.segment.write(block.place as usize, bytes);
+        Ok(Some(block))
+    }
+
+    /// The arguments of a task are not needed any more.
+    #[inline]
+    fn give_back(&mut self, block: Option<Block>) {
+        if let Some(block) = block {
+            self.blocks.give(block);
+        }
     }
 
     /// Shows the workers what was placed, and wakes as many as there are new tasks.
@@ -293,7 +305,9 @@ impl State {
     /// Takes a result out of its slot.
     #[inline]
     fn finish(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize) {
-        let Some(record) = self.records[at].take() else { return };
+        let Some(record) = &self.records[at] else { return };
+        let Record { task: Task { job, item, items, .. }, block, .. } = *record;
+        self.records[at] = None;
         self.occupied -= 1;
         self.done += 1;
         let slot = board.slot(at);
@@ -306,23 +320,21 @@ impl State {
                 bytes.copy_from_slice(slot.read::<{ SHORT / 8 }>().as_flattened());
                 Outcome::Left(end, Bytes::Short(length as u8, bytes))
             }
-            Some(end) => match memory.read(slot, (length, place), Some(lane), &mut self.scratch) {
-                Ok(()) => Outcome::Left(end, Bytes::new(&self.scratch)),
-                Err(error) => Outcome::lost(TaskError::transfer(error)),
-            },
+            Some(end) => {
+                let mut bytes = Vec::new();
+                match memory.read(slot, (length, place), Some(lane), &mut bytes) {
+                    Ok(()) => Outcome::Left(end, Bytes::from(bytes)),
+                    Err(error) => Outcome::lost(TaskError::transfer(error)),
+                }
+            }
             None => Outcome::lost(TaskError::Transfer(RemoteError::new(DAMAGED))),
         };
-        if place != 0 && !matches!(outcome, Outcome::Lost(_)) {
+        if place != 0 && memory.is_inside(Some(lane), place, length) {
             memory.free(place);
         }
-        if record.place != 0 {
-            memory.free(record.place);
-        }
+        self.give_back(block);
         // The slot stays as it is until it is filled again: nobody claims what is done.
-        if self.scratch.capacity() > KEEP {
-            self.scratch = Vec::new();
-        }
-        self.deliver(record.task.job, record.task.item, record.task.items, outcome, true);
+        self.deliver(job, item, items, outcome, true);
     }
 
     /// Hands something to those who wait for a job; `is_last` if it is all that comes of one task.
@@ -362,7 +374,9 @@ pub(crate) enum Placed {
 /// How long workers have to end by themselves when their pool is dropped.
 const GRACE: Duration = Duration::from_millis(200);
 
-const DAMAGED: &str = "reading what a worker has done: the memory of the pool is damaged";
+/// When the arguments in blocks take more bytes than this, no more are put there for now: they would only push each other out of the
+/// caches. But each worker has so many tasks ahead of it.
+const AHEAD_MAX: u64 = 8 << 20;
+const AHEAD_MIN: usize = 4;
 
-/// A buffer that has grown beyond this is given back.
-const KEEP: usize = 1 << 20;
+const DAMAGED: &str = "reading what a worker has done: the memory of the pool is damaged";

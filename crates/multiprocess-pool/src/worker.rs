@@ -6,7 +6,7 @@
 //! Tasks that take next to no time are set out for several at once, which saves the other workers' turn at one shared word. Each
 //! is still claimed by itself, just before it runs, so that another worker may take it instead if the one before it turns out long.
 
-use crate::memory::{Blocks, Memory};
+use crate::memory::{Block, Lent, Memory};
 use multiprocess_core::work::{Alarm, Board, INLINE, Lane, Next, Slot};
 use multiprocess_core::{Environment, Owner};
 use multiprocess_parcel::{Fd, RemoteError};
@@ -41,7 +41,7 @@ pub(crate) struct Setup {
 }
 
 /// Buffers that have grown beyond this are given back after the task.
-const KEEP: usize = 1 << 20;
+const KEEP: usize = 4 << 20;
 
 /// The whole life of a worker.
 pub(crate) fn work(setup: Setup) -> Result<(), RemoteError> {
@@ -61,7 +61,7 @@ pub(crate) fn work(setup: Setup) -> Result<(), RemoteError> {
         number: lane,
         me: memory.segment.me(),
         bell: &bell,
-        blocks: Blocks::new(memory.area(Some(lane))),
+        blocks: Lent::new(memory.area(Some(lane))),
         left: setup.tasks_max.map_or(u64::MAX, u64::from),
         done: 0,
         most: 1,
@@ -80,7 +80,7 @@ struct Worker<'a> {
     number: usize,
     me: Owner,
     bell: &'a Bell,
-    blocks: Blocks,
+    blocks: Lent,
     /// How many tasks it may still take.
     left: u64,
     /// How many it has done.
@@ -206,7 +206,7 @@ impl Worker<'_> {
             }
         });
         match stream.block {
-            Some((place, _)) if stream.kept == self.result.len() => (end, place),
+            Some(block) if stream.kept == self.result.len() => (end, block.place),
             _ => self.keep(slot, Ok(end)),
         }
     }
@@ -231,9 +231,9 @@ impl Worker<'_> {
             slot.write(&self.result);
             return Ok(0);
         }
-        let (place, _) = self.blocks.take(self.memory, self.result.len() as u64)?;
-        self.memory.segment.write(place as usize, &self.result);
-        Ok(place)
+        let block = self.blocks.take(self.memory, self.result.len() as u64)?;
+        self.memory.segment.write(block.place as usize, &self.result);
+        Ok(block.place)
     }
 
     /// Wakes the pool's process, if it sleeps.
@@ -248,12 +248,12 @@ impl Worker<'_> {
 /// The results of a chunk, as they come: what is in place when the worker dies is not lost.
 struct Stream<'a> {
     memory: &'a Memory,
-    blocks: &'a mut Blocks,
+    blocks: &'a mut Lent,
     slot: Slot<'a>,
     /// How many bytes are in place.
     kept: usize,
     items: u64,
-    block: Option<(u64, u64)>,
+    block: Option<Block>,
 }
 
 impl Stream<'_> {
@@ -261,14 +261,14 @@ impl Stream<'_> {
         self.items += 1;
         let length = results.len() as u64;
         let (place, from) = match self.block {
-            Some((place, capacity)) if length <= capacity => (place, self.kept),
+            Some(block) if length <= block.capacity() => (block.place, self.kept),
             _ => {
                 // If there is no memory, that is found out at the end, and told.
-                let Ok((place, capacity)) = self.blocks.take(self.memory, length * 2) else { return };
-                if let Some((old, _)) = self.block.replace((place, capacity)) {
-                    self.memory.free(old);
+                let Ok(block) = self.blocks.take(self.memory, length * 2) else { return };
+                if let Some(old) = self.block.replace(block) {
+                    self.memory.free(old.place);
                 }
-                (place, 0)
+                (block.place, 0)
             }
         };
         self.memory.segment.write(place as usize + from, &results[from..]);

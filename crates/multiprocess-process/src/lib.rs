@@ -11,6 +11,7 @@ mod function;
 pub mod fuzzing;
 mod join_error;
 mod keeper;
+mod octets;
 mod process;
 mod protocol;
 mod registry;

@@ -8,10 +8,12 @@
 //! results, with a byte in front that says what each is ([`End`]).
 
 use crate::function::{self, Entry, Function, Outcome, Unchecked, conjure};
+use crate::octets;
 use crate::report;
 use multiprocess_parcel::{Fd, Message, Parcel, RemoteError, pack, pack_data, pack_data_onto, unpack_data};
 use multiprocess_sys::handle::{AsHandle, OwnedHandle};
 use multiprocess_sys::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -226,6 +228,35 @@ pub fn push_item<T: Serialize>(chunk: &mut Vec<u8>, item: &T) -> Result<(), Erro
     }
 }
 
+/// The value that `bytes` are. A vector of bytes is copied, not read byte by byte.
+///
+/// # Errors
+///
+/// They are none.
+#[inline]
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    match octets::find::<T>(bytes, 0) {
+        Some(start) => Ok(octets::value(bytes[start..].to_vec())),
+        None => unpack_data(bytes),
+    }
+}
+
+/// The value that `bytes` from `start` on are. A vector of bytes stays where it is.
+///
+/// # Errors
+///
+/// They are none.
+#[inline]
+pub fn unpack_owned<T: DeserializeOwned>(mut bytes: Vec<u8>, start: usize) -> Result<T, Error> {
+    match octets::find::<T>(&bytes, start) {
+        Some(start) => {
+            bytes.drain(..start);
+            Ok(octets::value(bytes))
+        }
+        None => unpack_data(&bytes[start..]),
+    }
+}
+
 /// How many items a chunk holds, and where the item of that number begins.
 pub fn item_start(chunk: &[u8], number: usize) -> Option<usize> {
     let mut rest = chunk;
@@ -248,7 +279,7 @@ fn run<A: Message, R: Message>(arguments: &[u8], out: &mut Vec<u8>, function: im
     let start = out.len();
     // Unwind safe: what a task left half-done in this process is for the program's author to know about, as with threads.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let value = function(unpack_data::<A>(arguments)?);
+        let value = function(unpack::<A>(arguments)?);
         pack_data_onto(&value, CARRIER, out)
     }));
     match result {

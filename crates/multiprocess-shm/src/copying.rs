@@ -1,38 +1,33 @@
-//! Copying from and to memory that others change meanwhile: no ordinary copy, which would be a data race.
-//!
-//! The bytes in between are copied as words of eight. The language promises nothing for atomics of different sizes that
-//! overlap; here that only decides which mixture of old and new bytes a reader finds, and the text of `read` and `write` promises
-//! none.
+//! Copying from and to memory that others change meanwhile, at the speed of an ordinary copy; see `copying.rs` of the ring in core.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use multiprocess_core::ring;
+use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU8;
 
 /// Copies `from` into `into`, which is as long.
 pub(crate) fn load_bytes(from: &[AtomicU8], into: &mut [u8]) {
-    let (first, words, last) = split(from);
-    let (into_first, rest) = into.split_at_mut(first.len());
-    let (into_words, into_last) = rest.split_at_mut(8 * words.len());
-    for (to, byte) in into_first.iter_mut().zip(first).chain(into_last.iter_mut().zip(last)) {
-        *to = byte.load(Relaxed);
-    }
-    for (to, word) in into_words.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-        *to = word.load(Relaxed).to_ne_bytes();
-    }
+    let into: *mut [u8] = into;
+    // SAFETY: the same bytes, for as long; all that is done with them is to write initialised ones.
+    copy_out(from, unsafe { &mut *(into as *mut [MaybeUninit<u8>]) });
+}
+
+/// Appends `from` to `into`, which has room for so much.
+pub(crate) fn append_bytes(from: &[AtomicU8], into: &mut Vec<u8>) {
+    let length = into.len() + from.len();
+    copy_out(from, &mut into.spare_capacity_mut()[..from.len()]);
+    // SAFETY: the bytes up to there were initialised before, or just now, and lie within the capacity.
+    unsafe { into.set_len(length) };
+}
+
+fn copy_out(from: &[AtomicU8], into: &mut [MaybeUninit<u8>]) {
+    assert_eq!(from.len(), into.len(), "as many bytes as there is room for");
+    // SAFETY: so many bytes can be read there, and are seen as atomics by everybody.
+    unsafe { ring::load_bytes(from.as_ptr().cast(), into) };
 }
 
 /// Copies `bytes` into `to`, which is as long.
 pub(crate) fn store_bytes(to: &[AtomicU8], bytes: &[u8]) {
-    let (first, words, last) = split(to);
-    let (from_first, rest) = bytes.split_at(first.len());
-    let (from_words, from_last) = rest.split_at(8 * words.len());
-    for (to, byte) in first.iter().zip(from_first).chain(last.iter().zip(from_last)) {
-        to.store(*byte, Relaxed);
-    }
-    for (to, bytes) in words.iter().zip(from_words.as_chunks::<8>().0) {
-        to.store(u64::from_ne_bytes(*bytes), Relaxed);
-    }
-}
-
-fn split(bytes: &[AtomicU8]) -> (&[AtomicU8], &[AtomicU64], &[AtomicU8]) {
-    // SAFETY: eight bytes that are aligned are an `AtomicU64`, whatever they hold, and both kinds may be changed by others.
-    unsafe { bytes.align_to::<AtomicU64>() }
+    assert_eq!(to.len(), bytes.len(), "as many bytes as there is room for");
+    // SAFETY: so many bytes can be written there, and are seen as atomics by everybody.
+    unsafe { ring::store_bytes(to.as_ptr().cast_mut().cast(), bytes) };
 }

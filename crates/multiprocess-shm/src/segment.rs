@@ -1,7 +1,7 @@
 //! A segment: a piece of memory that processes share, of which each knows who else is attached and lives.
 
 use crate::attachments::{self, Cell};
-use crate::copying::{load_bytes, store_bytes};
+use crate::copying::{append_bytes, load_bytes, store_bytes};
 use crate::named;
 use crate::slots::Table;
 use multiprocess_core::Owner;
@@ -11,6 +11,7 @@ use multiprocess_sys::kept::Kept;
 use multiprocess_sys::map::{self, Map};
 use multiprocess_sys::names::Entry;
 use multiprocess_sys::{Error, ErrorKind, byte_lock};
+use std::collections::TryReserveError;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -312,6 +313,23 @@ impl Segment {
     /// If the bytes do not all lie inside, as for a slice.
     pub fn read(&self, offset: usize, into: &mut [u8]) {
         load_bytes(&self.octets()[offset..][..into.len()], into);
+    }
+
+    /// Appends `length` bytes of the payload to `into`, beginning with the one at `offset`; as [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// There is not so much memory.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes do not all lie inside, as for a slice.
+    #[doc(hidden)]
+    pub fn read_onto(&self, offset: usize, length: usize, into: &mut Vec<u8>) -> Result<(), TryReserveError> {
+        let bytes = &self.octets()[offset..][..length];
+        into.try_reserve_exact(length)?;
+        append_bytes(bytes, into);
+        Ok(())
     }
 
     /// Copies bytes in, the first to `offset`; as [`read`](Self::read).

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 /// There are as many bytes at `to`, no reference is to them but to atomics, and other processes access them as they
 /// like.
 #[inline]
-pub(super) unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
+pub unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if from.len() >= processor::BLOCK {
         // SAFETY: both are that long, and `from` cannot overlap what no reference but to atomics is to.
@@ -39,7 +39,7 @@ pub(super) unsafe fn store_bytes(to: *mut u8, from: &[u8]) {
 ///
 /// As for [`store_bytes`], with `from` in the place of `to`.
 #[inline]
-pub(super) unsafe fn load_bytes(from: *const u8, into: &mut [MaybeUninit<u8>]) {
+pub unsafe fn load_bytes(from: *const u8, into: &mut [MaybeUninit<u8>]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if into.len() >= processor::BLOCK {
         // SAFETY: both are that long, and nothing else refers to `into`.

@@ -80,7 +80,8 @@ impl<'a> Lane<'a> {
             Status::Done(lane, _) if lane == self.index => Ok(Found::Done(index)),
             // The entry is seen before the slot's own words, of which the last seen one is the pool's.
             Status::Ready => Ok(Found::Nothing),
-            Status::Running(lane, _) if lane == self.index => Ok(Found::Nothing),
+            // It is about to be done, or its task was taken away in that moment.
+            Status::Running(lane, _) | Status::Condemned(lane, _) if lane == self.index => Ok(Found::Nothing),
             _ => Err(Damaged),
         }
     }
@@ -90,11 +91,10 @@ impl<'a> Lane<'a> {
     #[inline]
     #[must_use = "false means that the worker must not go on"]
     pub fn finish(&self, number: u64, index: usize, slot: Slot<'a>, me: Owner) -> bool {
-        let finished = slot.finish(self.index, me);
-        if finished {
-            self.entry(number).store((number + 1) << 16 | index as u64, Relaxed);
-        }
-        finished
+        // First the hint, which is believed only when the slot is done: so the exchange of the slot's word is the last thing
+        // before `work.done`, and is a fence already where exchanges are.
+        self.entry(number).store((number + 1) << 16 | index as u64, Relaxed);
+        slot.finish(self.index, me)
     }
 
     /// For the pool: prepares it for the next worker, before that is started.
@@ -112,7 +112,8 @@ impl<'a> Lane<'a> {
 
     /// For the worker: it takes tasks from now on.
     pub fn set_ready(&self) {
-        self.words[STAGE].store(1, Relaxed);
+        // An exchange, because `work.done` comes next.
+        self.words[STAGE].swap(1, Relaxed);
     }
 
     /// For the worker: adds to what it has done.

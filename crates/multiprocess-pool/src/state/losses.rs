@@ -52,23 +52,19 @@ impl State {
         }
         let Some(mut record) = self.records[at].take() else { return };
         self.occupied -= 1;
-        record.task.arguments = Bytes::new(&self.scratch);
-        if record.place != 0 {
-            memory.free(record.place);
-        }
+        record.task.arguments = Bytes::from(std::mem::take(&mut self.scratch));
+        self.give_back(record.block);
         self.backlog.push_front(record.task);
     }
 
     /// A task died with its worker, or was taken away from it.
     fn lose(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize, lost: &TaskError) {
-        let Some(Record { mut task, place, verdict, .. }) = self.records[at].take() else { return };
+        let Some(Record { mut task, block, verdict, .. }) = self.records[at].take() else { return };
         self.occupied -= 1;
         let slot = board.slot(at);
         let kept = self.kept_results(memory, slot, lane, task.items);
         slot.clear();
-        if place != 0 {
-            memory.free(place);
-        }
+        self.give_back(block);
         if self.jobs.get(task.job).is_none_or(|job| job.is_cancelled) {
             return;
         }
@@ -113,7 +109,9 @@ impl State {
             rest = split_result(rest)?.2;
         }
         let length = self.scratch.len() - rest.len();
-        Some((count, Bytes::new(&self.scratch[..length])))
+        let mut kept = std::mem::take(&mut self.scratch);
+        kept.truncate(length);
+        Some((count, Bytes::from(kept)))
     }
 
     /// Takes the task of a job that has only one away from wherever it is; `false` if it is done.
@@ -123,7 +121,7 @@ impl State {
             Some(job) if job.outstanding > 0 && !job.is_cancelled => {}
             _ => return false,
         }
-        self.drop_waiting(memory, board, id);
+        self.drop_waiting(board, id);
         if let Some(at) = self.records.iter().position(|record| is_of(record, id)) {
             let slot = board.slot(at);
             let Status::Running(lane, _) = slot.status() else { return false };
@@ -140,16 +138,14 @@ impl State {
     }
 
     /// Takes the tasks of a job back that lie in slots and that nobody has begun.
-    pub(crate) fn drop_waiting(&mut self, memory: &Memory, board: Board<'_>, id: JobId) {
+    pub(crate) fn drop_waiting(&mut self, board: Board<'_>, id: JobId) {
         for at in 0..self.records.len() {
             if is_of(&self.records[at], id)
                 && board.slot(at).withdraw()
                 && let Some(record) = self.records[at].take()
             {
                 self.occupied -= 1;
-                if record.place != 0 {
-                    memory.free(record.place);
-                }
+                self.give_back(record.block);
             }
         }
     }

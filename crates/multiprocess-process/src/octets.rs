@@ -1,0 +1,75 @@
+//! `Vec<u8>`, alone or as the only argument: its bytes are copied at once.
+//!
+//! Serde has no other way for it than byte by byte, which takes ten times as long as to copy them. In a message it is its length as
+//! a varint and its bytes, and so is a tuple of it alone.
+
+use std::any::TypeId;
+use std::mem::ManuallyDrop;
+
+/// The longest varint of 64 bits.
+const PREFIX_MAX: usize = 10;
+
+type Octets = Vec<u8>;
+
+/// If `T` is one of those types and the bytes from `start` on are a value of it and nothing else: where the vector's own bytes begin.
+/// Otherwise whoever reads all types finds out what is wrong.
+#[inline]
+pub(crate) fn find<T>(bytes: &[u8], start: usize) -> Option<usize> {
+    let is_octets = typeid::of::<T>() == TypeId::of::<Octets>() || typeid::of::<T>() == TypeId::of::<(Octets,)>();
+    if is_octets { skip_prefix(bytes.get(start..)?).map(|prefix| start + prefix) } else { None }
+}
+
+/// How long the prefix is of bytes that follow it to the end.
+fn skip_prefix(bytes: &[u8]) -> Option<usize> {
+    let mut length = 0u64;
+    for (place, byte) in bytes.iter().enumerate().take(PREFIX_MAX - 1) {
+        length |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return (u64::try_from(bytes.len() - place - 1) == Ok(length)).then_some(place + 1);
+        }
+    }
+    None
+}
+
+/// The value of `T` that is this vector. Only for a `T` in which [`find`] has found one.
+#[inline]
+pub(crate) fn value<T>(octets: Octets) -> T {
+    if typeid::of::<T>() == TypeId::of::<Octets>() {
+        let octets = ManuallyDrop::new(octets);
+        // SAFETY: the two are one type; what was copied is not dropped.
+        return unsafe { std::mem::transmute_copy::<ManuallyDrop<Octets>, T>(&octets) };
+    }
+    assert!(typeid::of::<T>() == TypeId::of::<(Octets,)>(), "a value that is a vector of bytes");
+    let octets = ManuallyDrop::new((octets,));
+    // SAFETY: likewise.
+    unsafe { std::mem::transmute_copy::<ManuallyDrop<(Octets,)>, T>(&octets) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multiprocess_parcel::{pack_data, unpack_data};
+
+    #[test]
+    fn they_are_found_where_any_parcel_has_them() {
+        for length in [0usize, 1, 127, 128, 300, 70_000] {
+            let octets = vec![7u8; length];
+            let bytes = pack_data(&octets, "a task").unwrap();
+            assert_eq!(bytes, pack_data(&(&octets,), "a task").unwrap());
+            let start = find::<Octets>(&bytes, 0).unwrap();
+            assert_eq!(value::<Octets>(bytes[start..].to_vec()), octets);
+            assert_eq!(find::<(Octets,)>(&[&[1, 2], &bytes[..]].concat(), 2), Some(start + 2));
+            assert_eq!(value::<(Octets,)>(bytes[start..].to_vec()), (octets,));
+            assert_eq!(find::<Vec<i8>>(&bytes, 0), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_right_is_left_to_others() {
+        for bytes in [&[][..], &[2, 1], &[1, 1, 1], &[0x80, 0x80], &[0xff; 12]] {
+            assert_eq!(find::<Octets>(bytes, 0), None, "{bytes:?}");
+            assert!(unpack_data::<Octets>(bytes).is_err(), "{bytes:?}");
+        }
+        assert_eq!(find::<Octets>(&[0], 2), None);
+    }
+}
