@@ -45,7 +45,7 @@ fn long_blocks_take_turns_and_one_that_is_held_for_long_is_passed() {
 }
 
 /// In which block of the middle size a message lies that is sent and received.
-fn block_of(ring: Ring<'_>, me: &Fake) -> u64 {
+fn block_of(ring: Ring<'_>, me: &Staged) -> u64 {
     send(ring, &message(5000, 1), me).unwrap();
     ring.receive(me, &mut none(), |message| message.chain().first).unwrap()
 }
