@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod payload;
 mod pool;
+mod progress;
 mod shared;
 mod state;
 mod stats;
@@ -21,6 +22,9 @@ mod worker;
 pub use error::{GetTimeoutError, PoolError, TaskError};
 pub use handle::TaskHandle;
 pub use imap::{Imap, ImapUnordered};
+/// The crate of the bars, in the version that [`Tasks::progress_with`] takes.
+#[cfg(feature = "progress")]
+pub use indicatif;
 pub use options::Tasks;
 pub use pool::{Pool, PoolBuilder};
 pub use stats::Stats;

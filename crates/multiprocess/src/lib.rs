@@ -2,6 +2,8 @@
 #![doc = include_str!("../../../README.md")]
 
 pub use multiprocess_channel::{JoinableQueue, Queue};
+#[cfg(feature = "progress")]
+pub use multiprocess_pool::indicatif;
 pub use multiprocess_pool::{
     GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, Stats, TaskError, TaskHandle, Tasks,
 };
