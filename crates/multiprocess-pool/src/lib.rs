@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg(feature = "tracing")]
+mod events;
 mod handle;
 mod imap;
 mod jobs;
