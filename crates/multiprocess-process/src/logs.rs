@@ -28,8 +28,8 @@
 //! * What a child puts in before its end is out when `join` returns, because whoever waits for a child's end [flushes](Place::flush)
 //!   after it. A subscriber that takes no event for a second, or waits for what the joining thread holds, is not waited for.
 //! * **Nobody holds a child up.** Without room in the box a child waits for a moment, but altogether no more than a tenth of a second
-//!   and a twentieth of its life; beyond that the event is lost. How many were is told by the next letter that finds room, and by
-//!   one more at the end of the function.
+//!   and a twentieth of its life; beyond that the event is lost. How many were is told by the next letter that finds room, or by
+//!   one more at the end of the function, for which the child may wait once more. If that finds no room either, nobody hears it.
 //! * A letter has a largest size. Texts beyond it are cut, and the event says so.
 //!
 //! # If a process dies between two steps

@@ -4,6 +4,7 @@ use super::letter::{Draft, Event as Written, Letter, NAME_MAX, Scalar, cut};
 use super::level_number;
 use super::spans::Spans;
 use crate::current;
+use crate::registry::lock;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::OwnedHandle;
 use multiprocess_sys::letterbox::Slot;
@@ -11,8 +12,8 @@ use multiprocess_sys::{Error, ErrorKind};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Level, dispatcher};
@@ -23,7 +24,8 @@ use tracing_core::{Event, Metadata};
 /// The forwarder of this process, if its events come out elsewhere.
 pub(super) static FORWARDER: OnceLock<&'static Forwarder> = OnceLock::new();
 
-/// How long a process may wait for room altogether: so long, and this part of its life. At a time it waits for no longer than that.
+/// How long a process may wait for room altogether: so long, and this part of its life. At a time it waits for no longer than that; at its
+/// end, if there is something left to tell, for that long again.
 const WAITS: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
 const WAIT: Duration = Duration::from_millis(20);
@@ -39,8 +41,8 @@ pub(crate) struct Forwarder {
     /// Events that found no room and were not told of yet.
     lost: AtomicU64,
     since: Instant,
-    /// Nanoseconds that were spent waiting for room.
-    waited: AtomicU64,
+    /// How long this process has waited for room. Whoever has the lock waits for all.
+    waited: Mutex<Duration>,
 }
 
 thread_local! {
@@ -57,7 +59,7 @@ pub(super) fn install(slot: OwnedHandle, level: LevelFilter) {
         is_unheard: AtomicBool::new(false),
         lost: AtomicU64::new(0),
         since: Instant::now(),
-        waited: AtomicU64::new(0),
+        waited: Mutex::default(),
     })); // for the rest of this process's life
     // If a constructor has set one, that one is this process's subscriber.
     if dispatcher::set_global_default(Dispatch::new(Installed(forwarder))).is_ok() {
@@ -81,7 +83,11 @@ impl Forwarder {
 
     /// Says how many events were lost, if any were.
     pub(super) fn tell_lost(&self) {
-        if self.lost.load(Relaxed) > 0 {
+        if self.lost.load(Relaxed) == 0 || !self.is_heard() {
+            return;
+        }
+        self.send(None);
+        if self.lost.load(Relaxed) > 0 && self.slot.has_room(Deadline::after(WAITS)).is_ok_and(|has_room| has_room) {
             self.send(None);
         }
     }
@@ -152,27 +158,25 @@ impl Forwarder {
 
     /// Puts bytes in; waits for room as long as may be. `false` if there is none.
     fn put(&self, bytes: &[u8]) -> Result<bool, Error> {
+        if self.slot.put(bytes)? {
+            return Ok(true);
+        }
+        // The others wait here, and there is room when they come to their turn, or no time left.
+        let mut waited = lock(&self.waited);
         loop {
             if self.slot.put(bytes)? {
                 return Ok(true);
             }
-            let Some(wait) = self.may_wait() else { return Ok(false) };
+            let allowed = WAITS + self.since.elapsed() / SHARE;
+            let Some(left) = allowed.checked_sub(*waited).filter(|left| !left.is_zero()) else { return Ok(false) };
             let before = Instant::now();
-            let has_room = self.slot.has_room(Deadline::after(wait));
-            let took = u64::try_from(before.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let has_room = self.slot.has_room(Deadline::after(left.min(WAIT)));
             // At least something, so that this comes to an end whatever clock and kernel say.
-            self.waited.fetch_add(took.max(1000), Relaxed);
+            *waited += before.elapsed().max(Duration::from_micros(1));
             if !has_room? {
                 return Ok(false);
             }
         }
-    }
-
-    /// How long to wait for room now.
-    fn may_wait(&self) -> Option<Duration> {
-        let allowed = WAITS + self.since.elapsed() / SHARE;
-        let left = allowed.checked_sub(Duration::from_nanos(self.waited.load(Relaxed)))?;
-        (!left.is_zero()).then(|| left.min(WAIT))
     }
 }
 
