@@ -9,7 +9,6 @@ use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::OwnedHandle;
 use multiprocess_sys::letterbox::Slot;
 use multiprocess_sys::{Error, ErrorKind};
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -92,7 +91,7 @@ impl Forwarder {
         }
     }
 
-    /// A panic of this process. Its place is that of the event.
+    /// A panic of this process. Its place is that of the event; a backtrace is in its report, and would be many lines here.
     pub(super) fn panicked(&self, place: Option<&Location<'_>>, message: &str) {
         if !self.is_heard() || self.level < LevelFilter::ERROR {
             return;
@@ -103,11 +102,6 @@ impl Forwarder {
         if let Some(name) = std::thread::current().name() {
             let text = draft.text(format_args!("{name}"));
             draft.push("thread", Scalar::Text(text));
-        }
-        let backtrace = Backtrace::capture();
-        if backtrace.status() == BacktraceStatus::Captured {
-            let text = draft.text(format_args!("{backtrace}"));
-            draft.push("backtrace", Scalar::Shown(text));
         }
         self.send(Some(Written {
             level: level_number(Level::ERROR),
