@@ -26,7 +26,7 @@
 //!
 //! * Letters of one process come out in their order; those of several in the order in which they were put in.
 //! * What a child puts in before its end is out when `join` returns, because whoever waits for a child's end [flushes](Place::flush)
-//!   after it. A subscriber that takes no event for a second, or waits for what the joining thread holds, is not waited for.
+//!   after it. A subscriber that takes no event for two seconds, or waits for what the joining thread holds, is not waited for.
 //! * **Nobody holds a child up.** Without room in the box a child waits for a moment, but altogether no more than a tenth of a second
 //!   and a twentieth of its life; beyond that the event is lost. How many were is told by the next letter that finds room, or by
 //!   one more at the end of the function, for which the child may wait once more. If that finds no room either, nobody hears it.
@@ -134,7 +134,7 @@ pub(crate) fn report_panic(place: Option<&Location<'_>>, message: &str) {
 }
 
 /// Waits until the events that children of this process have made before now have come out of its subscriber; it waits no longer
-/// for a subscriber that takes no event for a second.
+/// for a subscriber that takes no event for two seconds.
 ///
 /// [`join`](crate::Child::join) and [`wait`](crate::Child::wait) do that by themselves. This is for what a child that runs on has said, as
 /// a worker of a pool whose result is here. With the feature `tracing`.

@@ -23,8 +23,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-/// How long a flush waits for a subscriber that takes no event, and altogether.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a flush waits for a subscriber that takes no event, in so many looks, and altogether. A machine that stood still has used
+/// up one look, not all.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOKS: u32 = 4;
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
 /// How long to wait when the operating system has no memory to take a letter.
@@ -96,7 +98,7 @@ impl Collector {
             return;
         }
         let limit = Deadline::after(PATIENCE_MAX);
-        let mut from = None;
+        let (mut from, mut looks) = (None, 0);
         progress.waiting += 1;
         loop {
             if from.is_none() && progress.ended >= last {
@@ -107,9 +109,11 @@ impl Collector {
                 break;
             }
             let before = progress.ended;
-            let (now, slept) = inbox.moved.wait_timeout(progress, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            let (now, slept) =
+                inbox.moved.wait_timeout(progress, PATIENCE / LOOKS).unwrap_or_else(PoisonError::into_inner);
             progress = now;
-            if slept.timed_out() && progress.ended == before {
+            looks = if slept.timed_out() && progress.ended == before { looks + 1 } else { 0 };
+            if looks == LOOKS {
                 break;
             }
         }
