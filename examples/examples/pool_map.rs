@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::time::Instant;
 
 use multiprocess::Pool;
@@ -56,17 +56,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = Pool::builder().name("painter").build()?;
     let start = Instant::now();
-    let (mut picture, mut shown) = (Vec::new(), 0);
-    for (done, row) in (1..).zip(pool.imap(row, (0..view.rows).map(|row| (view, row)))) {
+    let mut picture = Vec::new();
+    // The bar is drawn on a terminal, and nowhere else.
+    for row in pool.tasks().progress().imap(row, (0..view.rows).map(|row| (view, row))) {
         picture.extend(row?);
-        let percent = done * 100 / view.rows;
-        if percent != shown {
-            shown = percent;
-            eprint!("\r[{:<50}] {percent:>3} %", "#".repeat(percent as usize / 2));
-            std::io::stderr().flush()?;
-        }
     }
-    eprintln!(" in {:.2} s", start.elapsed().as_secs_f64());
+    eprintln!("painted in {:.2} s", start.elapsed().as_secs_f64());
     pool.join()?;
 
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(&path)?), view.columns, view.rows);

@@ -34,6 +34,7 @@ mod pipes;
 mod pool_places;
 mod pool_workers;
 mod pools;
+mod progress;
 mod queues;
 mod scopes;
 mod semaphores;

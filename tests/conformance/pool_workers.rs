@@ -411,7 +411,7 @@ fn timed_out_task_costs_nobody_else() {
         x
     };
     for chunk in [1, 5] {
-        for (x, result) in (0..).zip(tasks.chunk_size(chunk).imap(fate, 0..10)) {
+        for (x, result) in (0..).zip(tasks.clone().chunk_size(chunk).imap(fate, 0..10)) {
             match x {
                 3 => assert!(matches!(result, Err(TaskError::TimedOut)), "{result:?}"),
                 _ => assert_eq!(result.expect("the task returns"), x),

@@ -3,6 +3,7 @@
 
 mod objects;
 
+use multiprocess_tests::program::Program;
 use multiprocess_tests::scratch::Scratch;
 use multiprocess_tests::step::{Step, steps};
 use multiprocess_tests::{program, watched};
@@ -21,6 +22,9 @@ const EMFILE: i32 = 24;
 /// be seen.
 const CODES: [i32; 5] = [EMFILE, ENOMEM, EAGAIN, EPERM, EINTR];
 
+/// The variable that makes the program one whose children are heard.
+const SUBSCRIBER: &str = "MULTIPROCESS_TEST_SUBSCRIBER";
+
 const METHODS: [&str; 2] = ["fork-server", "spawn"];
 
 /// So many calls in a row whose failure nobody notices show that none is left.
@@ -30,20 +34,29 @@ const LIMIT: Duration = Duration::from_secs(1800);
 
 #[test]
 fn call_of_the_program_fails_in_a_later_start() {
-    watched("a program in which each call of a start fails once", LIMIT, || in_a_later_start("start"));
+    watched("a program in which each call of a start fails once", LIMIT, || in_a_later_start("start", false));
 }
 
 #[test]
 fn call_of_the_program_fails_in_a_later_start_or_join() {
-    watched("a program in which each call of a start or join fails once", LIMIT, || in_a_later_start("join"));
+    watched("a program in which each call of a start or join fails once", LIMIT, || in_a_later_start("join", false));
 }
 
-fn in_a_later_start(span: &str) {
+/// The letterbox is there already: a start goes on without it, or fails as with any other call.
+#[test]
+fn call_of_a_program_with_a_subscriber_fails_in_a_later_start_or_join() {
+    watched("a program with a subscriber in which each call of a start or join fails", LIMIT, || {
+        in_a_later_start("join", true);
+    });
+}
+
+fn in_a_later_start(span: &str, is_heard: bool) {
     let mut wrong = Vec::new();
     for method in METHODS {
         for code in CODES {
             let folder = Scratch::new();
-            let finished = program!("fault-in-each", folder.path(), method, span, code.to_string()).run();
+            let program = program!("fault-in-each", folder.path(), method, span, code.to_string());
+            let finished = heard(program, is_heard).run();
             let steps = steps(&finished.stdout);
             let struck = steps.iter().filter(|step| step.struck > 0).count();
             println!("later {span}, {method}, code {code}: {struck} calls failed");
@@ -66,17 +79,37 @@ fn call_of_the_program_fails_in_the_first_start() {
         let mut wrong = Vec::new();
         for method in METHODS {
             for code in CODES {
-                in_the_first_start(method, code, &mut wrong);
+                in_the_first_start(method, code, false, &mut wrong);
             }
         }
         assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
     });
 }
 
-fn in_the_first_start(method: &str, code: i32, wrong: &mut Vec<String>) {
+/// This start makes the letterbox, or goes on without it.
+#[test]
+fn call_of_a_program_with_a_subscriber_fails_in_the_first_start() {
+    watched("programs with a subscriber in which a call of the first start fails", LIMIT, || {
+        let mut wrong = Vec::new();
+        for code in [EMFILE, EINTR] {
+            in_the_first_start("fork-server", code, true, &mut wrong);
+        }
+        assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
+    });
+}
+
+fn heard(mut program: Program, is_heard: bool) -> Program {
+    if is_heard {
+        program.command().env(SUBSCRIBER, "yes");
+    }
+    program
+}
+
+fn in_the_first_start(method: &str, code: i32, is_heard: bool, wrong: &mut Vec<String>) {
     let run = |nth: u32, descriptors: &str| {
         let folder = Scratch::new();
-        program!("fault-in-first", folder.path(), method, "start", code.to_string(), nth.to_string(), descriptors).run()
+        let (code, nth) = (code.to_string(), nth.to_string());
+        heard(program!("fault-in-first", folder.path(), method, "start", code, nth, descriptors), is_heard).run()
     };
     // No call is the 0th: this run tells what is right.
     let reference = steps(&run(0, "unknown").succeeded());
@@ -133,20 +166,25 @@ fn complaints(steps: &[Step], span: &str, code: i32) -> Vec<String> {
 
 #[test]
 fn call_of_the_fork_server_fails() {
-    watched("fork servers in which each call fails once", LIMIT, || elsewhere("server", &["fork-server"]));
+    watched("fork servers in which each call fails once", LIMIT, || elsewhere("server", &["fork-server"], false));
 }
 
 #[test]
 fn call_of_the_child_fails() {
-    watched("children in which each call fails once", LIMIT, || elsewhere("child", &METHODS));
+    watched("children in which each call fails once", LIMIT, || elsewhere("child", &METHODS, false));
+}
+
+#[test]
+fn call_of_a_child_that_is_heard_fails() {
+    watched("children with a slot in which each call fails once", LIMIT, || elsewhere("child", &METHODS, true));
 }
 
 /// Each call of another process fails once. What that process cannot do it says; so no error is required to hold the
 /// code.
-fn elsewhere(role: &str, methods: &[&str]) {
+fn elsewhere(role: &str, methods: &[&str], is_heard: bool) {
     let mut wrong = Vec::new();
     for method in methods {
-        let reference = other_run(method, None, "unknown");
+        let reference = other_run(method, None, "unknown", is_heard);
         assert!(reference.iter().all(Step::has_value), "without a fault: {reference:?}");
         let descriptors = reference.last().expect("a run has steps").descriptors;
         let mut reach = 0;
@@ -155,7 +193,8 @@ fn elsewhere(role: &str, methods: &[&str]) {
             // An interruption shows nowhere: it goes as far as the others did.
             while quiet < QUIET || nth < reach {
                 nth += 1;
-                let steps = other_run(method, Some(&format!("{role}:{nth}:{code}")), &descriptors.to_string());
+                let plan = format!("{role}:{nth}:{code}");
+                let steps = other_run(method, Some(&plan), &descriptors.to_string(), is_heard);
                 let now = steps.iter().filter(|step| !step.has_value()).count();
                 failed += usize::from(now > 0);
                 quiet = if now == 0 { quiet + 1 } else { 0 };
@@ -169,9 +208,9 @@ fn elsewhere(role: &str, methods: &[&str]) {
     assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn other_run(method: &str, plan: Option<&str>, descriptors: &str) -> Vec<Step> {
+fn other_run(method: &str, plan: Option<&str>, descriptors: &str, is_heard: bool) -> Vec<Step> {
     let folder = Scratch::new();
-    let mut program = program!("steps", folder.path(), method, "1", descriptors);
+    let mut program = heard(program!("steps", folder.path(), method, "1", descriptors), is_heard);
     match plan {
         Some(plan) => program.command().env(PLAN, plan),
         None => program.command().env_remove(PLAN),

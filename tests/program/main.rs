@@ -23,10 +23,12 @@ mod rights;
 mod spares;
 mod step;
 mod steps;
+mod subscriber;
 mod surroundings;
 mod threads;
 
 fn main() {
+    subscriber::subscribe();
     let mut arguments = std::env::args().skip(1);
     let scenario = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();

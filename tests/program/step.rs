@@ -91,6 +91,7 @@ fn notes(folder: &Path, number: u32) -> PathBuf {
 
 /// The function of every child here. The file gets a byte for each run.
 fn work(notes: PathBuf, size: usize) -> String {
+    tracing::info!(size, "at work");
     let mut notes = OpenOptions::new().create(true).append(true).open(notes).expect("the notes can be opened");
     notes.write_all(b"1").expect("the notes can be written");
     "x".repeat(size)

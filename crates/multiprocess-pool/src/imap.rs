@@ -3,6 +3,7 @@
 use crate::error::TaskError;
 use crate::map::Work;
 use crate::options::Tasks;
+use crate::progress::Progress;
 use multiprocess_process::task::{TaskEntry, push_item};
 use multiprocess_sys::Error;
 use serde::Serialize;
@@ -41,11 +42,12 @@ struct Stream<I, R> {
     has_more: bool,
     /// How many items were taken in and not given out.
     pending: usize,
+    progress: Progress,
     result: PhantomData<fn() -> R>,
 }
 
 impl<I, R> Stream<I, R> {
-    fn new(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Stream<I, R>
+    fn new(tasks: &Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Stream<I, R>
     where
         I: Iterator,
         I::Item: Serialize,
@@ -59,11 +61,23 @@ impl<I, R> Stream<I, R> {
         };
         let has_more = work.is_some();
         let pull = pull::<I>;
-        Stream { work, inputs, pull, chunk, ahead, next: 0, last, has_more, pending: 0, result: PhantomData }
+        let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
+        Stream { work, inputs, pull, chunk, ahead, next: 0, last, has_more, pending: 0, progress, result: PhantomData }
     }
 }
 
 impl<I, R: DeserializeOwned> Stream<I, R> {
+    /// Nothing will come any more; the error to be told behind all that came.
+    fn end(&mut self) -> Option<TaskError> {
+        self.work = None;
+        let last = self.last.take();
+        match last {
+            None => self.progress.finish(),
+            Some(_) => self.progress.abandon(),
+        }
+        last
+    }
+
     /// Takes inputs ahead, and hands over what has come; waits until something has, unless `is_enough`. `false` if nothing will come
     /// any more.
     fn turn(&mut self, is_enough: bool, mut each: impl FnMut(u64, Result<R, TaskError>)) -> bool {
@@ -84,6 +98,9 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
             }
             self.pending += (self.next - first) as usize;
             work.push(first, (self.next - first) as u32);
+            if !self.has_more && self.last.is_none() {
+                self.progress.set_total(self.next);
+            }
         }
         loop {
             let unplaced = work.unplaced_items();
@@ -93,11 +110,15 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
                 work.forget_batch();
                 (self.last, self.has_more) = (Some(error), false);
             }
-            let mut has_come = false;
-            while work.next_arrival(&mut each) {
-                has_come = true;
+            let mut come = 0;
+            while work.next_arrival(|item, result| {
+                come += 1;
+                each(item, result);
+            }) {}
+            if come > 0 {
+                self.progress.add(come);
             }
-            if has_come || is_enough {
+            if come > 0 || is_enough {
                 return true;
             }
             if work.outstanding == 0 {
@@ -132,7 +153,7 @@ pub struct Imap<'p, I, R> {
 }
 
 impl<I, R> Imap<'_, I, R> {
-    pub(crate) fn new(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Self
+    pub(crate) fn new(tasks: &Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Self
     where
         I: Iterator,
         I::Item: Serialize,
@@ -161,8 +182,7 @@ impl<I: Iterator, R: DeserializeOwned> Iterator for Imap<'_, I, R> {
                 return ready.pop_front().flatten();
             }
             if !goes_on {
-                stream.work = None;
-                return stream.last.take().map(Err);
+                return stream.end().map(Err);
             }
         }
     }
@@ -197,7 +217,7 @@ pub struct ImapUnordered<'p, I, R> {
 }
 
 impl<I, R> ImapUnordered<'_, I, R> {
-    pub(crate) fn new(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Self
+    pub(crate) fn new(tasks: &Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Self
     where
         I: Iterator,
         I::Item: Serialize,
@@ -216,10 +236,7 @@ impl<I: Iterator, R: DeserializeOwned> Iterator for ImapUnordered<'_, I, R> {
             stream.pending -= 1;
             return Some(result);
         }
-        if !goes_on {
-            stream.work = None;
-        }
-        stream.last.take().map(Err)
+        if goes_on { None } else { stream.end().map(Err) }
     }
 }
 

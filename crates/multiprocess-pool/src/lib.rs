@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg(feature = "tracing")]
+mod events;
 mod handle;
 mod imap;
 mod jobs;
@@ -12,6 +14,7 @@ mod memory;
 mod options;
 mod payload;
 mod pool;
+mod progress;
 mod shared;
 mod state;
 mod stats;
@@ -21,6 +24,9 @@ mod worker;
 pub use error::{GetTimeoutError, PoolError, TaskError};
 pub use handle::TaskHandle;
 pub use imap::{Imap, ImapUnordered};
+/// The crate of the bars, in the version that [`Tasks::progress_with`] takes.
+#[cfg(feature = "progress")]
+pub use indicatif;
 pub use options::Tasks;
 pub use pool::{Pool, PoolBuilder};
 pub use stats::Stats;

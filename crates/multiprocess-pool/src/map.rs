@@ -7,6 +7,7 @@ use crate::error::TaskError;
 use crate::jobs::{Arrival, JobId};
 use crate::options::Tasks;
 use crate::payload::{Bytes, Outcome, decode, decode_only};
+use crate::progress::Progress;
 use crate::shared::Shared;
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_parcel::RemoteError;
@@ -53,7 +54,7 @@ pub(crate) struct Work {
 
 impl Work {
     /// `is_feeding`: what is still to come belongs to the tasks that the pool has taken, also if it is closed meanwhile.
-    pub(crate) fn new(tasks: Tasks<'_>, entry: &'static TaskEntry, is_feeding: bool) -> Result<Work, TaskError> {
+    pub(crate) fn new(tasks: &Tasks<'_>, entry: &'static TaskEntry, is_feeding: bool) -> Result<Work, TaskError> {
         let function = entry.offset().and_then(|function| tasks.options.check().map(|()| function));
         let function = function.map_err(TaskError::transfer)?;
         let shared = Arc::clone(tasks.pool.shared());
@@ -262,10 +263,11 @@ struct Mapping<I, R> {
     done: u64,
     results: Vec<Option<R>>,
     failure: Option<(u64, TaskError)>,
+    progress: Progress,
 }
 
 /// Calls a function with all inputs; the values in their order.
-pub(crate) fn run<I, R>(tasks: Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Result<Vec<R>, TaskError>
+pub(crate) fn run<I, R>(tasks: &Tasks<'_>, entry: &'static TaskEntry, inputs: I) -> Result<Vec<R>, TaskError>
 where
     I: Iterator,
     I::Item: Serialize,
@@ -278,8 +280,9 @@ where
     // Small chunks of a chosen size keep many slots filled; if the size is to be found out, the first ones must come back first.
     let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
     let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
+    let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
     let mut mapping =
-        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None };
+        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None, progress };
     while mapping.turn() {}
     mapping.finish()
 }
@@ -329,13 +332,16 @@ where
                 }
             }
             work.push(first, (self.next - first) as u32);
+            if !self.has_more && self.failure.is_none() {
+                self.progress.set_total(self.next);
+            }
         }
         self.results.resize_with(self.next as usize, || None);
     }
 
     /// Takes what has come; whether anything has.
     fn take(&mut self) -> bool {
-        let Mapping { work, results, failure, done, .. } = self;
+        let Mapping { work, results, failure, done, progress, .. } = self;
         let before = *done;
         let mut each = |item, result| {
             *done += 1;
@@ -346,16 +352,21 @@ where
             }
         };
         while work.next_arrival(&mut each) {}
-        *done > before
+        let has_come = *done > before;
+        if has_come {
+            progress.add(*done - before);
+        }
+        has_come
     }
 
-    fn finish(self) -> Result<Vec<R>, TaskError> {
+    fn finish(mut self) -> Result<Vec<R>, TaskError> {
         if let Some((_, error)) = self.failure {
             return Err(error);
         }
         let count = self.results.len();
         let values: Vec<R> = self.results.into_iter().flatten().collect();
         if values.len() == count {
+            self.progress.finish();
             return Ok(values);
         }
         let missing = "collecting the results of a pool, of which some are missing";

@@ -5,6 +5,7 @@ use crate::handle::TaskHandle;
 use crate::imap::{Imap, ImapUnordered};
 use crate::map;
 use crate::pool::Pool;
+use crate::progress::Wish;
 use crate::state::Task;
 use multiprocess_parcel::pack_data;
 use multiprocess_process::task::{self, TaskEntry};
@@ -14,12 +15,13 @@ use std::fmt;
 use std::time::Duration;
 
 /// The options of some tasks.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     pub(crate) chunk_size: Option<usize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: u32,
     pub(crate) look_ahead: Option<usize>,
+    pub(crate) progress: Wish,
 }
 
 impl Options {
@@ -47,7 +49,7 @@ impl Options {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Tasks<'p> {
     pub(crate) pool: &'p Pool,
     pub(crate) options: Options,
@@ -121,6 +123,47 @@ impl<'p> Tasks<'p> {
     #[doc(alias = "buffersize")]
     pub fn look_ahead(mut self, n: usize) -> Self {
         self.options.look_ahead = Some(n);
+        self
+    }
+
+    /// Draws on standard error how many items of a `map`, `starmap`, `imap` or `imap_unordered` are done, if that is a terminal: a bar
+    /// if it is known how many there are, otherwise a spinner until the inputs have come to their end. After an error, and when an
+    /// iterator is dropped early, it stays where it is. With the feature `progress`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = multiprocess_pool::Pool::new(2)?;
+    /// let squares = pool.tasks().progress().map(|x: u64| x * x, 0..1000)?;
+    /// assert_eq!(squares[999], 998_001);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "progress")]
+    pub fn progress(mut self) -> Self {
+        self.options.progress = Wish::Usual;
+        self
+    }
+
+    /// As [`progress`](Tasks::progress), with a bar of one's own: its style, its place among others, its message. A bar without a
+    /// length ([`ProgressBar::no_length`](indicatif::ProgressBar::no_length)) gets the number of the inputs as soon as it is known;
+    /// one that has a length keeps it. At the end it is finished as [its style](indicatif::ProgressBar::with_finish) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_pool::indicatif::ProgressBar;
+    ///
+    /// # let pool = multiprocess_pool::Pool::new(2)?;
+    /// let bar = ProgressBar::no_length().with_message("squares");
+    /// for square in pool.tasks().progress_with(bar.clone()).imap_unordered(|x: u64| x * x, 0..100) {
+    ///     square?;
+    /// }
+    /// assert_eq!((bar.position(), bar.length(), bar.is_finished()), (100, Some(100), true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "progress")]
+    pub fn progress_with(mut self, bar: indicatif::ProgressBar) -> Self {
+        self.options.progress = Wish::Own(bar);
         self
     }
 }
@@ -207,7 +250,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f; // a value of a type without one: the type says all
-            map::run($tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            map::run(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), for functions of several arguments.
@@ -232,7 +275,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            map::run($tasks(self), TaskEntry::of_tuples::<F, I::Item>(), inputs.into_iter())
+            map::run(&$tasks(self), TaskEntry::of_tuples::<F, I::Item>(), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), one value after the other, as they are asked for. It takes a bounded number of
@@ -258,7 +301,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            Imap::new($tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            Imap::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
         }
 
         /// As [`imap`](Self::imap), in the order in which values come.
@@ -280,7 +323,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            ImapUnordered::new($tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            ImapUnordered::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
         }
     };
 }
@@ -290,7 +333,7 @@ fn plain(pool: &Pool) -> Tasks<'_> {
 }
 
 fn same<'p>(tasks: &Tasks<'p>) -> Tasks<'p> {
-    *tasks
+    tasks.clone()
 }
 
 impl Pool {

@@ -75,6 +75,8 @@ pub struct PoolBuilder {
     name: String,
     preparation: Option<Result<Preparation, Error>>,
     tasks_max: Option<u32>,
+    #[cfg(feature = "tracing")]
+    forwards_logs: bool,
 }
 
 impl PoolBuilder {
@@ -149,6 +151,26 @@ impl PoolBuilder {
         self
     }
 
+    /// Whether the workers' `tracing` events come out here, with the worker's name and number in them: by default they do if this process
+    /// has set a global subscriber before it makes the pool. An [`initializer`](PoolBuilder::initializer) that sets one in the
+    /// worker needs `false`. What is promised stands at [`Process::forward_logs`](multiprocess_process::Process::forward_logs); what a
+    /// task has said is out once [`flush_logs`](multiprocess_process::flush_logs) has returned after its result. With the feature `tracing`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_pool::Pool;
+    ///
+    /// let pool = Pool::builder().workers(1).forward_logs(false).build()?;
+    /// assert_eq!(pool.apply(|| 42, ())?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn forward_logs(mut self, forward: bool) -> Self {
+        self.forwards_logs = forward;
+        self
+    }
+
     /// Makes the pool: starts its workers, and waits until each has done its initializer.
     ///
     /// # Examples
@@ -178,7 +200,14 @@ impl PoolBuilder {
         let settings = settings::capture()?.1.ignoring_interrupt();
         let slots = workers.saturating_mul(SLOTS_PER_WORKER).clamp(SLOTS_MIN, 1 << 16).next_power_of_two();
         let memory = Memory::new(slots, workers)?;
-        let recipe = Recipe { prefix: self.name, settings, preparation, tasks_max: self.tasks_max };
+        let recipe = Recipe {
+            prefix: self.name,
+            settings,
+            preparation,
+            tasks_max: self.tasks_max,
+            #[cfg(feature = "tracing")]
+            forwards_logs: self.forwards_logs,
+        };
         let shared = Arc::new(Shared::new(memory, slots, recipe)?);
         let mut pool = Pool { shared: Arc::clone(&shared), supervisor: None };
         for lane in 0..workers {
@@ -234,7 +263,14 @@ impl Pool {
     /// # Ok::<(), multiprocess_sys::Error>(())
     /// ```
     pub fn builder() -> PoolBuilder {
-        PoolBuilder { workers: None, name: "PoolWorker".to_owned(), preparation: None, tasks_max: None }
+        PoolBuilder {
+            workers: None,
+            name: "PoolWorker".to_owned(),
+            preparation: None,
+            tasks_max: None,
+            #[cfg(feature = "tracing")]
+            forwards_logs: true,
+        }
     }
 
     /// The pool of this process, made at its first use, with as many workers as there are CPUs that the process may use.
@@ -391,6 +427,8 @@ impl Pool {
             Some(_) => {}
             None => supervisor::dismiss(&self.shared),
         }
+        #[cfg(feature = "tracing")]
+        multiprocess_process::flush_logs();
     }
 }
 

@@ -16,6 +16,8 @@
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
 use crate::error::{PoolError, TaskError};
+#[cfg(feature = "tracing")]
+use crate::events::News;
 use crate::jobs::JobId;
 use crate::memory::Memory;
 use crate::state::{Phase, Placed, State, Task};
@@ -46,6 +48,8 @@ pub(crate) struct Recipe {
     pub(crate) settings: Settings,
     pub(crate) preparation: Option<Preparation>,
     pub(crate) tasks_max: Option<u32>,
+    #[cfg(feature = "tracing")]
+    pub(crate) forwards_logs: bool,
 }
 
 /// A pool.
@@ -92,16 +96,21 @@ impl Shared {
             tasks_max: recipe.tasks_max,
         };
         let number = self.started.fetch_add(1, Relaxed) + 1;
-        let worker = Process::new(crate::worker::work, (setup,))
+        let process = Process::new(crate::worker::work, (setup,))
             .name(format!("{}-{number}", recipe.prefix))
             .daemon(true)
-            .settings(recipe.settings.clone())
-            .start()?;
+            .settings(recipe.settings.clone());
+        #[cfg(feature = "tracing")]
+        let process = process.forward_logs(recipe.forwards_logs);
+        let worker = process.start()?;
         if let Err(error) = self.watch.add(&worker, lane as u64) {
             let _ = worker.kill().and_then(|()| worker.wait());
             return Err(error);
         }
-        self.lock().lanes.enter(lane, worker);
+        let mut state = self.lock();
+        #[cfg(feature = "tracing")]
+        state.news.push(News::Started { name: worker.name().to_owned(), pid: worker.pid() });
+        state.lanes.enter(lane, worker);
         Ok(())
     }
 
@@ -292,6 +301,8 @@ impl Shared {
         let mut state = self.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Closed;
+            #[cfg(feature = "tracing")]
+            state.news.push(News::Closed);
         }
         drop(state);
         self.bell.ring();
@@ -383,6 +394,15 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.tell();
+        #[cfg(feature = "tracing")]
+        if !self.news.is_empty() {
+            let (news, wakers) = (std::mem::take(&mut self.news), std::mem::take(&mut self.wakers));
+            // What a subscriber does is not ours either.
+            self.state = None;
+            news.into_iter().for_each(News::tell);
+            wakers.into_iter().for_each(std::task::Waker::wake);
+            return;
+        }
         if !self.wakers.is_empty() {
             let wakers = std::mem::take(&mut self.wakers);
             // What a waker does is not ours: it may use the pool.

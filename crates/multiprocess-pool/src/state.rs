@@ -95,6 +95,9 @@ pub(crate) struct State {
     pub(crate) is_armed: bool,
     /// When to look at a timed task: the moment, its slot and number.
     pub(crate) timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
+    /// What is to be told when the lock is given back.
+    #[cfg(feature = "tracing")]
+    pub(crate) news: Vec<crate::events::News>,
     /// How many tasks have left a result.
     pub(crate) done: u64,
     records: Vec<Option<Record>>,
@@ -126,6 +129,8 @@ impl State {
             grace: GRACE,
             is_armed: false,
             timers: BinaryHeap::new(),
+            #[cfg(feature = "tracing")]
+            news: Vec::new(),
             done: 0,
             records: (0..slots).map(|_| None).collect(),
             occupied: 0,

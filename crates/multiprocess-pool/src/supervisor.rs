@@ -9,6 +9,8 @@
 //! error and not a storm.
 
 use crate::error::TaskError;
+#[cfg(feature = "tracing")]
+use crate::events::News;
 use crate::lanes::Worker;
 use crate::shared::{BELL, Shared};
 use crate::state::Phase;
@@ -75,6 +77,12 @@ fn mourn(shared: &Shared, lane: usize) {
     let Some(worker) = state.lanes.leave(lane) else { return };
     let _ = shared.watch.remove(&worker);
     let was_ready = shared.is_ready(lane);
+    #[cfg(feature = "tracing")]
+    state.news.push(News::Died {
+        name: worker.name().to_owned(),
+        pid: worker.pid(),
+        status: if let TaskError::WorkerDied(status) = lost { Some(status) } else { None },
+    });
     state.bury(&shared.memory, shared.board(), lane, &lost);
     if was_ready {
         state.lanes.note_end();
@@ -115,8 +123,12 @@ fn look(shared: &Shared) -> Option<Option<Instant>> {
         }
         if !is_done && let Some(lane) = state.lanes.take_due() {
             drop(state);
-            if let Err(error) = shared.start_worker(lane) {
-                false_start(shared, &mut shared.lock(), lane, RemoteError::new(error));
+            match shared.start_worker(lane) {
+                Ok(()) => {
+                    #[cfg(feature = "tracing")]
+                    crate::events::replaced(lane);
+                }
+                Err(error) => false_start(shared, &mut shared.lock(), lane, RemoteError::new(error)),
             }
             continue;
         }

@@ -155,6 +155,8 @@ impl Worker<'_> {
     /// Runs the task in a slot that this worker has claimed.
     fn task(&mut self, index: usize) {
         self.left = self.left.saturating_sub(1);
+        #[cfg(feature = "tracing")]
+        let _span = crate::events::task(self.done);
         let slot = self.board.slot(index);
         let (length, place, flags) = slot.measure();
         self.result.clear();
@@ -163,6 +165,8 @@ impl Worker<'_> {
             Ok(entry) => self.call(entry, slot, flags),
             Err(error) => self.keep(slot, Err(error)),
         };
+        #[cfg(feature = "tracing")]
+        crate::events::task_ended(end);
         slot.set_measure(self.result.len() as u64, place, end as u16);
         if !self.lane.finish(self.done, index, slot, self.me) {
             // The task was taken away, and whoever did that ends this process.

@@ -61,7 +61,10 @@ pub(crate) fn live(socket: Socket, origin: Origin) -> ! {
         Ok((entry, arguments)) => entry.call(arguments),
         Err(error) => Outcome::Failed(RemoteError::new(error)),
     };
-    std::process::exit(tell(socket, outcome));
+    let code = tell(socket, outcome);
+    #[cfg(feature = "tracing")]
+    crate::logs::end();
+    std::process::exit(code);
 }
 
 /// Names this process as the kernel sees it: a handle of itself cannot mean another process, whatever happens to the number.
@@ -91,6 +94,7 @@ fn prepare(message: Message, origin: Origin) -> Result<(&'static Entry, Parcel),
     if request.lifeline {
         hold_on(next()?, parent, &origin)?;
     }
+    let slot = if request.logs > 0 { Some(next()?) } else { None };
     let now = match origin {
         Origin::Clone { settings, .. } => settings,
         Origin::Executable => {
@@ -105,6 +109,10 @@ fn prepare(message: Message, origin: Origin) -> Result<(&'static Entry, Parcel),
     }
     process::set_title(&request.name);
     current::become_child(request.name, request.lineage, request.daemon, Parent::new(request.parent_name, said_parent));
+    #[cfg(feature = "tracing")]
+    slot.into_iter().for_each(|slot| crate::logs::install(slot, request.logs));
+    #[cfg(not(feature = "tracing"))]
+    drop(slot);
     Settings::from_words(request.settings)?.apply(&now)?;
     Ok((Entry::at(request.function)?, Parcel { bytes: arguments, handles: handles.into(), ..Parcel::default() }))
 }
@@ -182,6 +190,7 @@ mod tests {
             parent: 1,
             streams: [false; 3],
             lifeline: false,
+            logs: 0,
             settings: vec![],
             rights: None,
             environment: None,

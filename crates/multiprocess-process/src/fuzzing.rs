@@ -53,6 +53,7 @@ pub fn request() -> (u32, Vec<u8>) {
         parent: 77,
         streams: [true, false, true],
         lifeline: true,
+        logs: 0,
         settings: (0..40).collect(),
         rights: Some(bytes("1234567812345678")),
         environment: Some(Environment(vec![(bytes("HOME"), bytes("/")), (bytes("TERM"), bytes(""))])),

@@ -5,12 +5,16 @@ mod active;
 mod birth;
 mod child;
 mod current;
+#[cfg(feature = "tracing")]
+mod events;
 mod function;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod join_error;
 mod keeper;
+#[cfg(feature = "tracing")]
+mod logs;
 mod octets;
 mod process;
 mod protocol;
@@ -32,6 +36,8 @@ pub use current::{Current, Parent, current, parent};
 pub use function::must_not_capture;
 pub use function::{Function, Run};
 pub use join_error::JoinError;
+#[cfg(feature = "tracing")]
+pub use logs::flush_logs;
 pub use multiprocess_parcel::{Fd, Message, PanicReport, RemoteError};
 pub use multiprocess_sys::{Error, ErrorKind};
 pub use process::{Process, StartMethod, spawn};

@@ -90,6 +90,8 @@ pub struct Process<R> {
     directory: Option<PathBuf>,
     streams: [Stdio; 3],
     settings: Option<Settings>,
+    #[cfg(feature = "tracing")]
+    forwards_logs: bool,
     result: PhantomData<fn() -> R>,
 }
 
@@ -153,6 +155,8 @@ impl<R> Process<R> {
             directory: None,
             streams: [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
             settings: None,
+            #[cfg(feature = "tracing")]
+            forwards_logs: true,
             result: PhantomData,
         }
     }
@@ -335,6 +339,45 @@ impl<R> Process<R> {
         self
     }
 
+    /// Whether its `tracing` events come out here, with its name and number in them: by default they do if this process has set a global
+    /// subscriber before the start. A child that sets one of its own must be started with `false`, as there can be only one. With
+    /// the feature `tracing`.
+    ///
+    /// What comes out is what the subscriber here asks for: the most verbose level that it wants at the time of the start goes with
+    /// the child, for which anything beyond costs nothing; all else about its filters is asked here, for each event. A panic of the
+    /// child comes as an event with the target `multiprocess::panic` and the level `ERROR`. `log` records come with the rest if
+    /// the function calls `tracing_log::LogTracer::init()`, as in any program.
+    ///
+    /// The events that a child has made before its end are out when [`join`](Child::join) returns; see also
+    /// [`flush_logs`](crate::flush_logs). A parent that is stopped, or whose subscriber is slow, does not hold its children up:
+    /// events that find no room are lost, and how many there were is told by an event with the target `multiprocess::logs`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_process::Process;
+    ///
+    /// let child = Process::new(|| tracing::subscriber::set_global_default(Own).is_ok(), ()).forward_logs(false).start()?;
+    /// assert!(child.join()?);
+    /// # use tracing::{Event, Metadata, Subscriber, span::{Attributes, Id, Record}};
+    /// # struct Own;
+    /// # impl Subscriber for Own {
+    /// #     fn enabled(&self, _: &Metadata<'_>) -> bool { false }
+    /// #     fn new_span(&self, _: &Attributes<'_>) -> Id { Id::from_u64(1) }
+    /// #     fn record(&self, _: &Id, _: &Record<'_>) {}
+    /// #     fn record_follows_from(&self, _: &Id, _: &Id) {}
+    /// #     fn event(&self, _: &Event<'_>) {}
+    /// #     fn enter(&self, _: &Id) {}
+    /// #     fn exit(&self, _: &Id) {}
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn forward_logs(mut self, forward: bool) -> Self {
+        self.forwards_logs = forward;
+        self
+    }
+
     /// How it is started.
     ///
     /// # Examples
@@ -397,6 +440,8 @@ impl<R> Process<R> {
             directory: self.directory,
             streams: self.streams,
             settings: self.settings,
+            #[cfg(feature = "tracing")]
+            forwards_logs: self.forwards_logs,
         };
         plan.start().map(|started| Child::new(started, self.method))
     }

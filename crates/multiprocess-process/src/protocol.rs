@@ -95,6 +95,9 @@ pub(crate) struct Request {
     /// Which of the standard streams are among the handles.
     pub(crate) streams: [bool; 3],
     pub(crate) lifeline: bool,
+    /// The most verbose level of events that the child's starter wants to have of it, and that a slot for them is among the handles; 0 =
+    /// none of both.
+    pub(crate) logs: u8,
     pub(crate) settings: Vec<u64>,
     /// Only for a child that was started by an exec, which may have won capabilities.
     pub(crate) rights: Option<Bytes>,
@@ -214,6 +217,7 @@ mod tests {
             parent: 1,
             streams: [true; 3],
             lifeline: false,
+            logs: 0,
             settings: vec![1, 2],
             rights: None,
             environment: Some(Environment(vec![(Bytes(b"A".to_vec()), Bytes(b"B".to_vec()))])),

@@ -27,11 +27,22 @@ pub(crate) struct Life {
     pub(crate) daemon: bool,
     pub(crate) process: Kept<Process>,
     ending: Mutex<Option<Ending>>,
+    /// Whether its end was told to subscribers.
+    #[cfg(feature = "tracing")]
+    is_told: std::sync::atomic::AtomicBool,
 }
 
 impl Life {
     pub(crate) fn new(pid: u32, name: String, daemon: bool, process: Kept<Process>) -> Life {
-        Life { pid, name, daemon, process, ending: Mutex::new(None) }
+        Life {
+            pid,
+            name,
+            daemon,
+            process,
+            ending: Mutex::new(None),
+            #[cfg(feature = "tracing")]
+            is_told: Default::default(),
+        }
     }
 
     /// How it ended, if it has; looks and does not wait.
@@ -68,6 +79,11 @@ impl Life {
         if lock(&self.ending).is_none() && !self.process.get()?.wait(deadline)? {
             return Ok(None);
         }
+        // Who waits for the end waits for what was said before it.
+        #[cfg(feature = "tracing")]
+        if deadline == Deadline::NEVER {
+            self.runtime().logs().flush();
+        }
         self.status()
     }
 
@@ -88,6 +104,20 @@ impl Life {
     pub(crate) fn record(&self, ending: Ending) {
         lock(&self.ending).get_or_insert(ending);
         drop(self.runtime().registry().remove(self.pid));
+        #[cfg(feature = "tracing")]
+        self.tell_end();
+    }
+
+    /// Tells subscribers of its end, once. Not for the permanent thread: what a subscriber writes to is not open there.
+    #[cfg(feature = "tracing")]
+    fn tell_end(&self) {
+        let ending = *lock(&self.ending);
+        if let Some(ending) = ending
+            && !self.is_told.swap(true, std::sync::atomic::Ordering::Relaxed)
+        // Relaxed: only one swap finds false
+        {
+            crate::events::ended(self, ending);
+        }
     }
 
     pub(crate) fn runtime(&self) -> &'static Runtime {
@@ -184,6 +214,8 @@ impl Registry {
     /// Closes what is left of the children that the permanent thread has reaped. Not for that thread.
     pub(crate) fn close_buried(&self) {
         let buried = std::mem::take(&mut *lock(&self.buried));
+        #[cfg(feature = "tracing")]
+        buried.iter().for_each(|life| life.tell_end());
         drop(buried);
     }
 

@@ -24,6 +24,8 @@ thread_local! {
 pub(crate) fn install(socket: &'static Socket) {
     std::panic::set_hook(Box::new(move |info| {
         print(info);
+        #[cfg(feature = "tracing")]
+        crate::logs::report_panic(info.location(), &message(info.payload()));
         if cfg!(panic = "abort") {
             // If nobody listens, the process ends all the same.
             let _ = send(socket, &of(info.payload()));

@@ -36,6 +36,8 @@ pub(crate) struct Runtime {
     strangers: Mutex<Vec<Rights>>,
     /// The server has more than one thread, or this C library cannot be cloned: every start is an exec.
     needs_exec: AtomicBool,
+    #[cfg(feature = "tracing")]
+    logs: crate::logs::Place,
 }
 
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
@@ -111,6 +113,8 @@ impl Runtime {
             server: Mutex::new(None),
             strangers: Mutex::default(),
             needs_exec: AtomicBool::new(false),
+            #[cfg(feature = "tracing")]
+            logs: crate::logs::Place::default(),
         })
     }
 
@@ -121,6 +125,12 @@ impl Runtime {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Where the events of children arrive.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn logs(&self) -> &crate::logs::Place {
+        &self.logs
     }
 
     /// A lifeline's end for one more daemon.
@@ -247,6 +257,14 @@ impl Runtime {
 
 /// How many odd threads are remembered; one too many costs the making of a server.
 const STRANGERS_MAX: usize = 16;
+
+/// The runtime, if this process has one by now.
+#[cfg(feature = "tracing")]
+pub(crate) fn existing() -> Option<&'static Runtime> {
+    // SAFETY: null, or a pointer that `install` has leaked, so it is valid for ever. Acquire: as in `get`.
+    let runtime = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() };
+    runtime.filter(|runtime| runtime.is_intact())
+}
 
 /// Whether the next start finds a spare child waiting: for benchmarks, which time both cases.
 #[doc(hidden)]

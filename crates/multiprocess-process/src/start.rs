@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) streams: [Stdio; 3],
     /// Other settings than those of the calling thread.
     pub(crate) settings: Option<Settings>,
+    #[cfg(feature = "tracing")]
+    pub(crate) forwards_logs: bool,
 }
 
 /// A child that was started.
@@ -55,9 +57,16 @@ impl Plan {
         let mut streams = Streams::prepare(&self.streams)?;
         let directory = thread::directory(self.directory.as_deref().unwrap_or(".".as_ref()))?;
         let lifeline = if self.daemon { Some(runtime.lifeline()?) } else { None };
+        #[cfg(feature = "tracing")]
+        let offer = self.forwards_logs.then(|| crate::logs::offer(runtime)).flatten();
+        #[cfg(feature = "tracing")]
+        let logs = offer.as_ref().and_then(crate::logs::Offer::slot);
+        #[cfg(not(feature = "tracing"))]
+        let logs: Option<(BorrowedHandle<'_>, u8)> = None;
         let mut handles: Vec<BorrowedHandle<'_>> = streams.handles();
         handles.push(directory.as_fd());
         handles.extend(lifeline.iter().map(AsHandle::as_fd));
+        handles.extend(logs.map(|(slot, _)| slot));
         handles.extend(self.arguments.handles.iter().map(AsHandle::as_fd));
         let request = Request {
             function,
@@ -68,6 +77,7 @@ impl Plan {
             parent: process::id(),
             streams: streams.present(),
             lifeline: lifeline.is_some(),
+            logs: logs.map_or(0, |(_, level)| level),
             settings: settings.words().to_vec(),
             rights: None,
             environment: None,
@@ -77,6 +87,8 @@ impl Plan {
         let Newborn { pid, process, socket } = newborn;
         let life = Arc::new(Life::new(pid, self.name, self.daemon, process));
         runtime.registry().add(Arc::clone(&life));
+        #[cfg(feature = "tracing")]
+        crate::events::started(&life);
         Ok(Started { life, socket, pipes: std::mem::take(&mut streams.pipes) })
     }
 

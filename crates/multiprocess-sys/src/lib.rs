@@ -10,6 +10,7 @@ pub mod handle;
 pub mod image;
 mod imp;
 pub mod kept;
+pub mod letterbox;
 pub mod lifeline;
 pub mod listener;
 pub mod map;

@@ -2,9 +2,13 @@
 #![doc = include_str!("../../../README.md")]
 
 pub use multiprocess_channel::{JoinableQueue, Queue};
+#[cfg(feature = "progress")]
+pub use multiprocess_pool::indicatif;
 pub use multiprocess_pool::{
     GetTimeoutError, Imap, ImapUnordered, Pool, PoolBuilder, PoolError, Stats, TaskError, TaskHandle, Tasks,
 };
+#[cfg(feature = "tracing")]
+pub use multiprocess_process::flush_logs;
 pub use multiprocess_process::{
     ActiveChild, Child, Current, Error, ErrorKind, Fd, Function, JoinError, Message, PanicReport, Parent, Process,
     RemoteError, Run, Scope, ScopedChild, StartMethod, Stdio, active_children, current, parent, scope, spawn,

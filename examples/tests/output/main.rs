@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 /// The examples that have a test below.
-const TESTED: [&str; 26] = [
+const TESTED: [&str; 27] = [
     "barrier",
     "condition",
     "cpu_bound",
@@ -28,6 +28,7 @@ const TESTED: [&str; 26] = [
     "listener_client",
     "listener_server",
     "lock",
+    "logging",
     "named",
     "panic_and_exit_codes",
     "pass_a_file",
@@ -159,8 +160,14 @@ fn wait_many() {
 #[test]
 fn pool_map() {
     let output = run("pool_map");
-    assert!(output.errors.contains("100 %"), "no progress: {}", output.errors);
+    // No bar where there is no terminal.
+    assert!(output.errors.starts_with("painted in ") && output.errors.lines().count() == 1, "{}", output.errors);
     pools::check_pool_map(&output.lines());
+}
+
+#[test]
+fn logging() {
+    processes::check_logging(&run("logging").lines());
 }
 
 #[test]

@@ -81,3 +81,45 @@ pub fn check_isolation(lines: &[&str]) {
         ]
     );
 }
+
+/// A line without what differs: the number of the process, which is that of the other lines of the same name.
+fn without_number<'a>(line: &'a str, seen: &mut Vec<(&'a str, &'a str)>) -> String {
+    let Some((text, rest)) = line.split_once(" process.pid=") else { return line.to_owned() };
+    let (pid, spans) = rest.split_once(' ').unwrap_or((rest, ""));
+    assert!(number(pid) > 0.0, "{line}");
+    let name = text.split_once("process.name=\"").and_then(|(_, name)| name.strip_suffix('"')).expect("a name");
+    seen.push((name, pid));
+    // There are two helpers.
+    let is_same = |(other, number): &(&str, &str)| (*other == name) == (*number == pid) || name == "helper";
+    assert!(seen.iter().all(is_same), "{seen:?}");
+    if spans.is_empty() { text.to_owned() } else { format!("{text} {spans}") }
+}
+
+pub fn check_logging(lines: &[&str]) {
+    let mut seen = Vec::new();
+    let lines: Vec<String> = lines.iter().map(|line| without_number(line, &mut seen)).collect();
+    // Each line has its level in front, right-aligned, and ends with who said it.
+    let courier = |name: &str| {
+        let who = format!("process.name=\"{name}\" process.spans=delivery");
+        vec![
+            format!(" INFO logging: delivered {who}{{parcel=1}}"),
+            format!(" WARN logging: the lift is out of order minutes=20 {who}{{parcel=2}}"),
+            format!(" INFO logging: delivered {who}{{parcel=2}}"),
+            " INFO logging: sweeping the van process.name=\"helper\"".to_owned(),
+            " INFO logging: back at the office parcels=2".to_owned(),
+        ]
+    };
+    let mut expected = vec![" INFO logging: the office opens".to_owned()];
+    expected.extend(["anna", "ben"].into_iter().flat_map(courier));
+    assert_eq!(lines.get(..11), Some(expected.as_slice()), "{lines:#?}");
+    // Which worker weighs what, and when, is the pool's business.
+    let weighed = lines[11..].iter().filter(|line| line.contains(" weighed by scale-"));
+    assert_eq!(weighed.filter(|line| line.ends_with("process.name=\"scale-1\"") || line.ends_with("-2\"")).count(), 4);
+    let last: Vec<_> = lines[15..].iter().map(|line| line.split(" thread=").next().unwrap_or_default()).collect();
+    let expected = [
+        " INFO logging: all parcels are on the scales grams=30",
+        "ERROR multiprocess::panic: panicked: the tyre is flat process.name=\"carl\"",
+        " WARN logging: carl will not come back today",
+    ];
+    assert_eq!(last, expected, "{lines:#?}");
+}

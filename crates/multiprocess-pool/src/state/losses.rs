@@ -13,6 +13,8 @@
 
 use super::{Phase, Record, State, Task};
 use crate::error::TaskError;
+#[cfg(feature = "tracing")]
+use crate::events::News;
 use crate::jobs::JobId;
 use crate::memory::Memory;
 use crate::payload::{Bytes, Outcome};
@@ -59,6 +61,8 @@ impl State {
 
     /// A task died with its worker, or was taken away from it.
     fn lose(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize, lost: &TaskError) {
+        #[cfg(feature = "tracing")]
+        let number = self.records[at].as_ref().map_or(0, |record| record.number);
         let Some(Record { mut task, block, verdict, .. }) = self.records[at].take() else { return };
         self.occupied -= 1;
         let slot = board.slot(at);
@@ -75,9 +79,17 @@ impl State {
         let lost = verdict.as_deref().unwrap_or(lost);
         if matches!(lost, TaskError::WorkerDied(_)) && task.retries > 0 {
             task.retries -= 1;
+            #[cfg(feature = "tracing")]
+            self.news.push(News::Retried {
+                task: number,
+                item: task.item + u64::from(done),
+                retries_left: task.retries,
+            });
             self.put_off(task, done);
             return;
         }
+        #[cfg(feature = "tracing")]
+        self.news.push(News::of_loss(lost, number, task.item + u64::from(done)));
         let is_last = task.items <= done + 1;
         // Of a chunk the rest has another worker.
         self.deliver(task.job, task.item + u64::from(done), 1, Outcome::lost(lost.clone()), is_last);
@@ -133,6 +145,8 @@ impl State {
         if let Some(job) = self.jobs.get(id) {
             job.is_cancelled = true;
         }
+        #[cfg(feature = "tracing")]
+        self.news.push(News::Cancelled);
         self.deliver(id, 0, 1, Outcome::lost(TaskError::Cancelled), true);
         true
     }
@@ -203,6 +217,8 @@ impl State {
     pub(crate) fn end(&mut self) {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            #[cfg(feature = "tracing")]
+            self.news.push(News::Ended);
             self.fail_all(&TaskError::Closed);
         }
     }
@@ -211,6 +227,8 @@ impl State {
     pub(crate) fn break_down(&mut self, why: RemoteError) {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            #[cfg(feature = "tracing")]
+            self.news.push(News::Broken { why: why.to_string() });
             self.fail_all(&TaskError::Transfer(why.clone()));
             self.broken = Some(why);
         }

@@ -11,6 +11,7 @@ pub mod handle;
 pub mod image;
 pub mod kept;
 mod launch;
+pub mod letterbox;
 pub mod lifeline;
 pub mod listener;
 pub mod map;
