@@ -77,6 +77,16 @@ fn channels() {
 }
 
 #[test]
+fn ends_of_channels() {
+    killed_within(&["the last", "Queue::close"], FEWER, 3);
+}
+
+#[test]
 fn pipes() {
     killed_within(&["Connection"], POINTS, 3);
+}
+
+#[test]
+fn pools() {
+    killed_within(&["Pool"], FEWER, 10);
 }
