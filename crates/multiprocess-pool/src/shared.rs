@@ -12,6 +12,10 @@
 //! | 0 | some, and nothing else | any | nobody, until somebody asks |
 //! | 1 or more | any | not armed | the threads that spin, or the leader |
 //!
+//! A thread that waits for other things too (`channel::wait`) *watches*: it announces that it will sleep on the signal, collects,
+//! looks, and sleeps. Workers wake it as they wake the leader; whoever collects for it in its place wakes it too, once for each announcement,
+//! which is made while the state is locked. So what was delivered before is seen by its look, and what comes later ends its sleep.
+//!
 //! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
@@ -32,6 +36,7 @@ use multiprocess_sys::settings::Settings;
 use multiprocess_sys::watch::Watch;
 use multiprocess_sys::{Error, ErrorKind};
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -346,7 +351,7 @@ impl Guard<'_> {
         self
     }
 
-    /// Wakes the leader, for whom somebody else has collected, and tells the supervisor when the last task of a closed pool is done,
+    /// Wakes the leader and those who watch, for whom somebody else has collected, and tells the supervisor when the last task of a closed pool is done,
     /// whoever has found that out.
     #[inline]
     fn tell(&mut self) {
@@ -354,7 +359,8 @@ impl Guard<'_> {
             self.is_done = true;
             self.shared.bell.ring();
         }
-        if std::mem::take(&mut self.has_delivered) && self.is_led {
+        if std::mem::take(&mut self.has_delivered) && (self.is_led || self.is_watched) {
+            self.is_watched = false;
             self.shared.board().wake_pool(&self.shared.memory.segment);
         }
     }
@@ -381,9 +387,12 @@ impl Drop for Guard<'_> {
         self.tell();
         if !self.wakers.is_empty() {
             let wakers = std::mem::take(&mut self.wakers);
-            // What a waker does is not ours: it may use the pool.
+            // What a waker does is not ours: it may use the pool, and if it panics, that ends neither this thread's errand (which may be the
+            // supervisor's) nor the other futures' sleep. The panic was reported by its hook.
             self.state = None;
-            wakers.into_iter().for_each(std::task::Waker::wake);
+            for waker in wakers {
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
         }
     }
 }
