@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod descriptors;
 mod error;
 mod handle;
 mod imap;

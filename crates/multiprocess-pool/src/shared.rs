@@ -19,6 +19,7 @@
 //! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
+use crate::descriptors::Descriptors;
 use crate::error::{PoolError, TaskError};
 use crate::jobs::JobId;
 use crate::memory::Memory;
@@ -29,11 +30,9 @@ use multiprocess_parcel::{Fd, RemoteError};
 use multiprocess_process::Process;
 use multiprocess_process::task::Preparation;
 use multiprocess_shm::Patience;
-use multiprocess_sys::bell::Bell;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, duplicate};
 use multiprocess_sys::settings::Settings;
-use multiprocess_sys::watch::Watch;
 use multiprocess_sys::{Error, ErrorKind};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,9 +56,7 @@ pub(crate) struct Recipe {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) memory: Memory,
-    pub(crate) bell: Bell,
-    /// The workers' ends, and the bell.
-    pub(crate) watch: Watch,
+    pub(crate) descriptors: Descriptors,
     recipe: Recipe,
     started: AtomicU64,
     state: Mutex<State>,
@@ -70,10 +67,9 @@ pub(crate) const BELL: u64 = u64::MAX;
 
 impl Shared {
     pub(crate) fn new(memory: Memory, slots: usize, recipe: Recipe) -> Result<Shared, Error> {
-        let (bell, watch) = (Bell::new()?, Watch::new()?);
-        watch.add(&bell, BELL)?;
+        let descriptors = Descriptors::new(BELL)?;
         let state = Mutex::new(State::new(&memory, slots));
-        Ok(Shared { memory, bell, watch, recipe, started: AtomicU64::new(0), state })
+        Ok(Shared { memory, descriptors, recipe, started: AtomicU64::new(0), state })
     }
 
     pub(crate) fn board(&self) -> Board<'_> {
@@ -92,7 +88,7 @@ impl Shared {
         let setup = crate::worker::Setup {
             segment: self.memory.segment.clone(),
             lane: lane as u32,
-            bell: Fd(duplicate(self.bell.as_fd())?),
+            bell: Fd(duplicate(self.descriptors.bell()?.as_fd())?),
             preparation: recipe.preparation.clone(),
             tasks_max: recipe.tasks_max,
         };
@@ -102,7 +98,7 @@ impl Shared {
             .daemon(true)
             .settings(recipe.settings.clone())
             .start()?;
-        if let Err(error) = self.watch.add(&worker, lane as u64) {
+        if let Err(error) = self.descriptors.watch().and_then(|watch| watch.add(&worker, lane as u64)) {
             let _ = worker.kill().and_then(|()| worker.wait());
             return Err(error);
         }
@@ -173,7 +169,7 @@ impl Shared {
         self.arm(&mut state);
         drop(state);
         if is_timed {
-            self.bell.ring(); // there is a new moment to look at
+            self.descriptors.ring(); // there is a new moment to look at
         }
         Ok(id)
     }
@@ -184,7 +180,7 @@ impl Shared {
         let error = broken(&why);
         state.break_down(why);
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
         error
     }
 
@@ -285,7 +281,7 @@ impl Shared {
         }
         state.end();
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
     }
 
     /// Takes no more tasks.
@@ -295,7 +291,7 @@ impl Shared {
             state.phase = Phase::Closed;
         }
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
     }
 
     /// Cancels the one task of a job.
@@ -357,7 +353,7 @@ impl Guard<'_> {
     fn tell(&mut self) {
         if self.phase == Phase::Closed && !self.is_done && !self.has_work() {
             self.is_done = true;
-            self.shared.bell.ring();
+            self.shared.descriptors.ring();
         }
         if std::mem::take(&mut self.has_delivered) && (self.is_led || self.is_watched) {
             self.is_watched = false;
