@@ -88,5 +88,6 @@ fn pipes() {
 
 #[test]
 fn pools() {
-    killed_within(&["Pool"], FEWER, 10);
+    // One that waits for a task spins and looks through all slots, which takes minutes in single steps of a build for tests.
+    killed_within(&["a short result", "a future", "Pool, a chunk", "its worker leaves"], FEWER, 10);
 }

@@ -4,6 +4,9 @@
 
 mod descriptors;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod imap;
 mod jobs;

@@ -36,6 +36,9 @@ const PAGE: u64 = 1 << 16;
 const HEAD: u64 = 64;
 const BLOCK_MIN: u64 = 4096;
 
+/// A length that is believed without asking how much memory there is.
+const LONG: u64 = 1 << 20;
+
 /// How many blocks are looked at before a new one is made.
 const LOOKS: usize = 64;
 
@@ -122,7 +125,9 @@ impl Memory {
         }
         let area = self.area(lane);
         let end = place.checked_add(length).filter(|end| *end <= area.end && place >= area.start + HEAD);
-        if end.is_none() || !place.is_multiple_of(8) {
+        // An area is far larger than memory: nobody has left more there than the segment takes altogether.
+        let is_more_than_there_is = || length > LONG && self.segment.in_use().is_some_and(|bytes| bytes < length);
+        if end.is_none() || !place.is_multiple_of(8) || is_more_than_there_is() {
             return Err(Error::new(ErrorKind::Damaged, "reading a task: it lies outside its place"));
         }
         to.try_reserve_exact(length as usize)
@@ -227,7 +232,10 @@ mod tests {
         let memory = Memory::new(64, 2).unwrap();
         let same = Memory::of(memory.segment.clone()).unwrap();
         let mut bytes = Vec::new();
-        for measure in [(1, 8), (u64::MAX, 8), (1, u64::MAX), (1, memory.area(Some(0)).start), (81, 0)] {
+        let start = memory.area(Some(1)).start + HEAD;
+        for measure in
+            [(1 << 33, start), (1, 8), (u64::MAX, 8), (1, u64::MAX), (1, memory.area(Some(0)).start), (81, 0)]
+        {
             assert!(same.read(same.board().slot(0), measure, Some(1), &mut bytes).is_err(), "{measure:?}");
         }
         assert!(memory.read(memory.board().slot(0), (80, 0), Some(1), &mut bytes).is_ok());
