@@ -1,9 +1,12 @@
 //! `Pool` where CPython's executor hung: something bad happens while a task or a result is on its way (`ExecutorDeadlockTest`).
 
-use multiprocess::{Event, Pool, TaskError};
+use multiprocess::channel::Connection;
+use multiprocess::{Event, JoinError, Pool, TaskError};
+use multiprocess_tests::{pause, processes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 multiprocess_tests::checked_tests![
     crash_at_task_unpickle,
@@ -18,10 +21,14 @@ multiprocess_tests::checked_tests![
     exit_at_task_unpickle,
     exit_during_func_exec_on_worker,
     exit_during_result_pickle_on_worker,
+    exit_during_result_unpickle_in_result_handler,
     gh105829_should_not_deadlock_if_wakeup_pipe_full,
     shutdown_deadlock,
     shutdown_deadlock_pickle,
 ];
+
+/// More than anything here takes.
+const LONG: Duration = Duration::from_secs(30);
 
 fn pool(workers: usize) -> Pool {
     Pool::new(workers).expect("a pool can be made")
@@ -174,12 +181,29 @@ fn error_during_result_pickle_on_worker() {
 }
 
 /// `ExecutorDeadlockTest.test_error_during_result_unpickle_in_result_handler`: what reads a result is the thread that asks for it.
-/// (`test_exit_during_result_unpickle_in_result_handler` would end this program, as in any thread.)
 fn error_during_result_unpickle_in_result_handler() {
     let pool = pool(2);
     let error = pool.apply(|| Bad::<WHEN_READ, ERROR>, ()).expect_err("it cannot be read");
     assert!(matches!(&error, TaskError::Transfer(e) if e.to_string().contains("bad luck")), "{error:?}");
     assert_goes_on(pool);
+}
+
+/// `ExecutorDeadlockTest.test_exit_during_result_unpickle_in_result_handler`: the thread that reads a result makes its process exit, as
+/// any thread may; that hangs nowhere, and its workers are gone.
+fn exit_during_result_unpickle_in_result_handler() {
+    let (theirs, ours) = multiprocess::channel::pipe::<Vec<u32>, ()>().expect("a pipe can be made");
+    let child = multiprocess::spawn(
+        |pids: Connection<Vec<u32>, ()>| {
+            let pool = pool(2);
+            pids.send(pool.worker_pids()).expect("the parent listens");
+            pool.apply(|| Bad::<WHEN_READ, EXIT>, ()).is_ok()
+        },
+        (theirs,),
+    );
+    let error = child.expect("the child starts").join().expect_err("it exits");
+    let pids = ours.recv().expect("the child has told its workers");
+    pause::until("the end of its workers", LONG, || pids.iter().all(|pid| processes::find(*pid).is_none()));
+    assert!(matches!(error, JoinError::Exited(status) if status.code() == Some(1)), "{error}");
 }
 
 /// `ExecutorDeadlockTest.test_shutdown_deadlock`: closed right after a crash.

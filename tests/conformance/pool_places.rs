@@ -1,5 +1,6 @@
 //! Where a `Pool` may live, who may use it, and how large it may be.
 
+use multiprocess::channel::{Receiver, Sender, bounded};
 use multiprocess::{Event, Pool};
 use std::sync::OnceLock;
 use std::thread;
@@ -10,6 +11,7 @@ multiprocess_tests::checked_tests![
     many_threads_share_a_pool,
     pool_in_process,
     pool_in_worker,
+    pool_that_serves_other_processes,
     tasks_refuse_handles,
 ];
 
@@ -49,6 +51,27 @@ fn pool_in_process() {
     let child = multiprocess::spawn(|| pool(2).map(square, 0..10).expect("the tasks return"), ());
     let squares = child.expect("the child starts").join().expect("the child returns");
     assert_eq!(squares[9], 81);
+}
+
+/// `TestSyncManagerTypes.test_pool`: the pool lives in one process, its tasks come from others.
+fn pool_that_serves_other_processes() {
+    let (give, tasks) = bounded::<u64>(8).expect("a channel can be made");
+    let (answer, answers) = bounded::<u64>(8).expect("a channel can be made");
+    let serve = |tasks: Receiver<u64>, answer: Sender<u64>| {
+        let pool = pool(2);
+        for square in pool.imap(square, tasks.iter()) {
+            answer.send(square.expect("the task returns")).expect("somebody takes answers");
+        }
+        pool.join().expect("the workers end");
+    };
+    let server = multiprocess::spawn(serve, (tasks, answer)).expect("the server starts");
+    let client = |give: Sender<u64>| (1..=50).for_each(|x| give.send(x).expect("the server takes tasks"));
+    let clients = [(); 2].map(|()| multiprocess::spawn(client, (give.clone(),)).expect("the client starts"));
+    drop(give);
+    let sum: u64 = answers.iter().sum();
+    assert_eq!(sum, 2 * (1..=50).map(square).sum::<u64>());
+    clients.into_iter().for_each(|client| client.join().expect("the client returns"));
+    server.join().expect("the server returns");
 }
 
 /// Workers may have pools of their own.

@@ -177,7 +177,7 @@ fn worker_finalization_via_atexit_handler_of_multiprocessing() {
     });
 }
 
-/// `TestInitializers.test_pool_initializer`: once in each worker, and in each replacement.
+/// `TestInitializers.test_pool_initializer`, and `InitializerMixin.test_initializer`: once in each worker, and in each replacement.
 fn pool_initializer() {
     let count = Value::new(0_u32).expect("a value can be made");
     let add = |count: Value<u32>| assert!(add_one(&count) > 0);

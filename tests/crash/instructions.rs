@@ -77,6 +77,17 @@ fn channels() {
 }
 
 #[test]
+fn ends_of_channels() {
+    killed_within(&["the last", "Queue::close"], FEWER, 3);
+}
+
+#[test]
 fn pipes() {
     killed_within(&["Connection"], POINTS, 3);
+}
+
+#[test]
+fn pools() {
+    // One that waits for a task spins and looks through all slots, which takes minutes in single steps of a build for tests.
+    killed_within(&["a short result", "a future", "Pool, a chunk", "its worker leaves"], FEWER, 10);
 }

@@ -10,6 +10,7 @@ mod departures;
 mod holders;
 mod instructions;
 mod openers;
+mod pools;
 mod rivals;
 mod soak;
 mod waiters;

@@ -11,7 +11,7 @@ fn five_seconds() {
         let printed = soak.argument("5").argument("--seed").argument("20260101").succeed();
         println!("{printed}");
         let sums: Vec<_> = printed.lines().filter(|line| line.starts_with("seed") && line.contains("kills")).collect();
-        assert_eq!(sums.len(), 2, "objects and messages");
+        assert_eq!(sums.len(), 3, "objects, messages and pools");
         for sum in sums {
             let kills = sum.split(' ').nth(2).and_then(|kills| kills.parse::<u32>().ok());
             assert!(kills.is_some_and(|kills| kills >= 20), "too few processes were killed: {sum}");

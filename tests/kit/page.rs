@@ -1,6 +1,7 @@
 //! A page of numbers that a process shares with its forked copies, independent of everything that is tested.
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many numbers a page has.
@@ -34,6 +35,22 @@ impl Page {
         let start = unsafe { mmap_anonymous(std::ptr::null_mut(), length, access, flags) };
         let start = start.expect("a page can be mapped").cast::<[AtomicU64; NUMBERS]>();
         // SAFETY: the mapping is as long as the array, begins at a page, is zeroed, and is never unmapped.
+        Page(unsafe { &*start })
+    }
+
+    /// The page that `file` begins with, for processes that are no forked copies but have the same file.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made as long as a page, or there is no memory.
+    pub fn in_file(file: &File) -> Page {
+        let length = size_of::<[AtomicU64; NUMBERS]>();
+        file.set_len(length as u64).expect("a file can be made as long as a page");
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: no address is asked for, so that the mapping takes the place of no other.
+        let start = unsafe { mmap(std::ptr::null_mut(), length, access, flags, file, 0) };
+        let start = start.expect("a page can be mapped").cast::<[AtomicU64; NUMBERS]>();
+        // SAFETY: the mapping is as long as the array, begins at a page, has any bytes, and is never unmapped.
         Page(unsafe { &*start })
     }
 

@@ -65,6 +65,18 @@ pub fn state(pid: u32) -> Option<char> {
     stat.get(name_end + 2).map(|byte| char::from(*byte))
 }
 
+/// How many bytes of memory of its own this process has in use.
+///
+/// # Panics
+///
+/// When the kernel does not say.
+pub fn own_memory() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("a process can read its own state");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the kernel counts memory");
+    let kilobytes = line.trim().trim_end_matches(" kB").parse::<usize>().expect("memory is counted in kilobytes");
+    kilobytes << 10
+}
+
 /// The children of this process, ended ones that nobody waited for included.
 pub fn children() -> Vec<Running> {
     all().into_iter().filter(|process| process.parent == std::process::id()).collect()

@@ -1,6 +1,7 @@
-//! A forked process that runs one instruction, or up to one call to the operating system, at a time.
+//! A process that runs one instruction, or up to one call to the operating system, at a time.
 //!
-//! The traced side calls [`consent`] and stops itself with [`stop`]; the tracer adopts it, and then alternates between letting
+//! A forked process calls [`consent`] and stops itself with [`stop`]; the tracer [adopts](Traced::adopt) it. A process that is no child
+//! of the tracer is [seized](Traced::seize); then it may stop itself too. The tracer alternates between letting
 //! it run ([`Traced::step`], [`Traced::to_call`]) and asking what came of it ([`Traced::settle`]). A process that sleeps in a call
 //! is told apart from one that has not finished its step by its state in the process list. If the tracer dies, the kernel kills
 //! the traced one.
@@ -17,6 +18,7 @@ const SINGLE_STEP: c_int = 9;
 const TO_CALL: c_int = 24;
 const SET_OPTIONS: c_int = 0x4200;
 const READ_REGISTERS: c_int = 0x4204;
+const SEIZE: c_int = 0x4206;
 
 /// The kernel's number for the set of registers that holds the place of the next instruction.
 const GENERAL: usize = 1;
@@ -78,7 +80,7 @@ pub enum Stop {
     Ended,
 }
 
-/// A child that this thread traces; killed when this is dropped.
+/// A process that this thread traces; killed when this is dropped.
 #[derive(Debug)]
 pub struct Traced {
     pid: Pid,
@@ -99,6 +101,20 @@ impl Traced {
         }
         traced.request(SET_OPTIONS, OPTIONS);
         Some(traced)
+    }
+
+    /// Takes the process `pid`, whoever its parent is, while it runs. Its parent hears of its end after this thread has. `None` if
+    /// the system does not allow it.
+    ///
+    /// # Panics
+    ///
+    /// When `pid` is no number of a process.
+    pub fn seize(pid: u32) -> Option<Traced> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id is positive");
+        let nothing = ptr::null_mut::<u8>();
+        // SAFETY: the request takes no address, and the options as data.
+        let seized = unsafe { ptrace(SEIZE, pid.as_raw_nonzero().get(), nothing, OPTIONS) } == 0;
+        seized.then_some(Traced { pid, alive: true })
     }
 
     /// Lets it run one instruction; a call to the operating system is one, and ends when that returns. Only that can sleep.
@@ -133,11 +149,11 @@ impl Traced {
     ///
     /// # Panics
     ///
-    /// When it is no child of this process.
+    /// When it is not traced.
     pub fn wait(&mut self) -> Stop {
         let (_, status) = waitpid(Some(self.pid), WaitOptions::UNTRACED)
-            .expect("a child can be waited for")
-            .expect("a wait that may block returns a child");
+            .expect("who is traced can be waited for")
+            .expect("a wait that may block returns somebody");
         self.told(status)
     }
 
@@ -178,7 +194,7 @@ impl Traced {
     fn heard_within(&mut self, glances: u32) -> Option<Stop> {
         for _ in 0..glances {
             let options = WaitOptions::UNTRACED | WaitOptions::NOHANG;
-            if let Some((_, status)) = waitpid(Some(self.pid), options).expect("a child can be waited for") {
+            if let Some((_, status)) = waitpid(Some(self.pid), options).expect("who is traced can be waited for") {
                 return Some(self.told(status));
             }
             sched_yield();

@@ -7,7 +7,7 @@
 //! | Handles | Words | Who sleeps, and on what |
 //! | :-: | :-: | --- |
 //! | some | none | the caller, in one poll until the deadline |
-//! | none | up to 128 | the caller, on all words at once, in slices |
+//! | none | up to 128 different ones | the caller, on all words at once, in slices |
 //! | any | else | the caller on its share of the words and on a *bell*; helpers (`wait/crew.rs`) on the rest, who ring it |
 //!
 //! **The steps of the caller.** (1) It notes the state of each word, and looks at everything. (2) It looks at the words again while it
@@ -36,6 +36,7 @@ use multiprocess_sys::handle::BorrowedHandle;
 use multiprocess_sys::poll::{Readiness, poll};
 use multiprocess_sys::waitable::{Source, WaitWord, Waitable};
 use multiprocess_sys::{Error, ErrorKind, park};
+use std::ptr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ use std::time::Duration;
 /// first; without one it waits for ever, and with one of zero it looks and does not wait.
 ///
 /// A receiver is ready when it has a message or has lost its last sender, a connection when there is something to receive or
-/// its other end is gone, a child when it has ended, an event when it is set, a file or socket when reading from it would not
-/// block. So the call for which one waited does not block, unless somebody else comes first.
+/// its other end is gone, a child when it has ended, a task of a pool when it has a result or has failed, an event when it is set, a
+/// file or socket when reading from it would not block. So the call for which one waited does not block, unless somebody else comes first.
 ///
 /// The same object may be there twice. A process that waits uses no processor time worth mentioning.
 ///
@@ -179,8 +180,8 @@ impl<'a> Many<'a> {
 
     /// Sleeps until something may be ready, for a slice or longer; how to look then.
     fn sleep(&self, patience: &mut Patience) -> Result<Look, Error> {
-        if self.handles.is_empty() && self.asked.len() <= park::WORDS_MAX {
-            return sleep_on(&self.asked, None, patience.next_slice()).map(|()| Look::Glance);
+        if self.handles.is_empty() && sleep_on(&self.asked, None, patience.next_slice())? {
+            return Ok(Look::Glance);
         }
         crew::sleep(self, patience)
     }
@@ -214,19 +215,25 @@ impl<'a> Many<'a> {
     }
 }
 
-/// The steps 4 to 6 for these objects: returns when one may be ready, when `bell` is not zero, or after a slice.
-fn sleep_on(asked: &[Asked<'_>], bell: Option<&AtomicU64>, slice: Duration) -> Result<(), Error> {
+/// The steps 4 to 6 for these objects: returns when one may be ready, when `bell` is not zero, or after a slice. `false`, at once, if
+/// they have more words than one can sleep on.
+fn sleep_on(asked: &[Asked<'_>], bell: Option<&AtomicU64>, slice: Duration) -> Result<bool, Error> {
     let mut words = Vec::with_capacity(asked.len() + 1);
     // First, because that is the one on which a system sleeps that cannot sleep on many.
     words.extend(bell.map(|bell| (bell, 0)));
     for Asked { thing, noted, .. } in asked {
         match thing.announce(*noted) {
+            // Neighbours may share one, as all tasks of a pool do. If it has changed meanwhile, the sleep on its old value ends at once.
+            Some((word, _)) if words.last().is_some_and(|(last, _)| ptr::eq(*last, word)) => {}
             Some(word) => words.push(word),
-            None => return Ok(()),
+            None => return Ok(true),
+        }
+        if words.len() > park::WORDS_MAX {
+            return Ok(false);
         }
     }
     if asked.iter().any(Asked::is_ready) {
-        return Ok(());
+        return Ok(true);
     }
-    park::sleep_on_any(&words, slice)
+    park::sleep_on_any(&words, slice).map(|()| true)
 }

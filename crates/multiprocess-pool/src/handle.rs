@@ -4,20 +4,24 @@ use crate::error::{GetTimeoutError, TaskError};
 use crate::jobs::JobId;
 use crate::payload::Outcome;
 use crate::shared::Shared;
+use multiprocess_sys::Error;
 use multiprocess_sys::clock::Deadline;
+use multiprocess_sys::waitable::{Source, WaitWord, Waitable};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A task that was [submitted](crate::Pool::submit).
 ///
 /// Handles may be collected in any order, dropped early, or kept for ever: a task takes no descriptor and no thread. Dropping one does
-/// not cancel its task. It is a future too, of any runtime.
+/// not cancel its task. It is a future too, of any runtime, and can be waited for together with other things
+/// ([`channel::wait`](https://docs.rs/multiprocess-channel)): it is ready when it has a result or has failed.
 ///
 /// # Examples
 ///
@@ -185,6 +189,27 @@ impl<R: DeserializeOwned> Future for TaskHandle<R> {
                 Poll::Ready(arrival.outcome.decode())
             }
         }
+    }
+}
+
+/// Ready when it has a result, or has failed. All tasks of a pool share the word on which the pool's process sleeps.
+impl<R> Waitable for TaskHandle<R> {
+    fn source(&self) -> Result<Source<'_>, Error> {
+        Ok(Source::Word(self))
+    }
+}
+
+impl<R> WaitWord for TaskHandle<R> {
+    fn is_ready(&self, _: u64) -> bool {
+        self.is_done()
+    }
+
+    fn announce(&self, _: u64) -> Option<(&AtomicU64, u32)> {
+        let mut state = self.shared.lock();
+        state.is_watched = true;
+        let announced = self.shared.board().announce();
+        drop(state);
+        Some((self.shared.board().signal(), announced as u32))
     }
 }
 

@@ -2,9 +2,13 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod descriptors;
 mod error;
 #[cfg(feature = "tracing")]
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod imap;
 mod jobs;

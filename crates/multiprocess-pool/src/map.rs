@@ -147,7 +147,7 @@ impl Work {
             self.bytes.clear();
         }
         if self.timeout.is_some() {
-            shared.bell.ring();
+            shared.descriptors.ring();
         }
         trouble.map_or(Ok(()), |error| Err(TaskError::transfer(error)))
     }

@@ -51,6 +51,9 @@ const CLASSES: usize = 32;
 /// A free block is used for what is smaller by less than so many powers of two, before another one is made.
 const LARGER: u32 = 3;
 
+/// A length that is believed without asking how much memory there is.
+const LONG: u64 = 1 << 20;
+
 /// A pool's segment, as one process sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
@@ -148,7 +151,9 @@ impl Memory {
     pub(crate) fn is_inside(&self, lane: Option<usize>, place: u64, length: u64) -> bool {
         let area = self.area(lane);
         let end = place.checked_add(length).filter(|end| *end <= area.end && place >= area.start + HEAD);
-        end.is_some() && place.is_multiple_of(8)
+        // An area is far larger than memory: nobody has left more there than the segment takes altogether.
+        let is_more_than_there_is = || length > LONG && self.segment.in_use().is_some_and(|bytes| bytes < length);
+        end.is_some() && place.is_multiple_of(8) && !is_more_than_there_is()
     }
 
     fn mark(&self, place: u64) -> &AtomicU64 {
@@ -313,7 +318,10 @@ mod tests {
         let memory = Memory::new(64, 2).unwrap();
         let same = Memory::of(memory.segment.clone()).unwrap();
         let mut bytes = Vec::new();
-        for measure in [(1, 8), (u64::MAX, 8), (1, u64::MAX), (1, memory.area(Some(0)).start), (81, 0)] {
+        let start = memory.area(Some(1)).start + HEAD;
+        for measure in
+            [(1 << 33, start), (1, 8), (u64::MAX, 8), (1, u64::MAX), (1, memory.area(Some(0)).start), (81, 0)]
+        {
             assert!(same.read(same.board().slot(0), measure, Some(1), &mut bytes).is_err(), "{measure:?}");
         }
         assert!(memory.read(memory.board().slot(0), (80, 0), Some(1), &mut bytes).is_ok());

@@ -49,7 +49,8 @@ const SLOTS_MIN: usize = 1024;
 ///
 /// # Platform
 ///
-/// A copy of the process that the program makes with its own `fork` cannot use the pool, and is told so.
+/// A copy of the process that the program makes with its own `fork` cannot use the pool, and is told so. A program that closes all its
+/// descriptors (`close_range`) breaks its pool: within about a second tasks fail with an error that says so. A new pool can be made then.
 #[must_use = "dropping a `Pool` terminates its workers"]
 pub struct Pool {
     shared: Arc<Shared>,

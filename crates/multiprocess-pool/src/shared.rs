@@ -12,9 +12,14 @@
 //! | 0 | some, and nothing else | any | nobody, until somebody asks |
 //! | 1 or more | any | not armed | the threads that spin, or the leader |
 //!
+//! A thread that waits for other things too (`channel::wait`) *watches*: it announces that it will sleep on the signal, collects,
+//! looks, and sleeps. Workers wake it as they wake the leader; whoever collects for it in its place wakes it too, once for each announcement,
+//! which is made while the state is locked. So what was delivered before is seen by its look, and what comes later ends its sleep.
+//!
 //! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
+use crate::descriptors::Descriptors;
 use crate::error::{PoolError, TaskError};
 #[cfg(feature = "tracing")]
 use crate::events::News;
@@ -27,13 +32,12 @@ use multiprocess_parcel::{Fd, RemoteError};
 use multiprocess_process::Process;
 use multiprocess_process::task::Preparation;
 use multiprocess_shm::Patience;
-use multiprocess_sys::bell::Bell;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, duplicate};
 use multiprocess_sys::settings::Settings;
-use multiprocess_sys::watch::Watch;
 use multiprocess_sys::{Error, ErrorKind};
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,9 +60,7 @@ pub(crate) struct Recipe {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) memory: Memory,
-    pub(crate) bell: Bell,
-    /// The workers' ends, and the bell.
-    pub(crate) watch: Watch,
+    pub(crate) descriptors: Descriptors,
     recipe: Recipe,
     started: AtomicU64,
     state: Mutex<State>,
@@ -69,10 +71,9 @@ pub(crate) const BELL: u64 = u64::MAX;
 
 impl Shared {
     pub(crate) fn new(memory: Memory, slots: usize, recipe: Recipe) -> Result<Shared, Error> {
-        let (bell, watch) = (Bell::new()?, Watch::new()?);
-        watch.add(&bell, BELL)?;
+        let descriptors = Descriptors::new(BELL)?;
         let state = Mutex::new(State::new(&memory, slots));
-        Ok(Shared { memory, bell, watch, recipe, started: AtomicU64::new(0), state })
+        Ok(Shared { memory, descriptors, recipe, started: AtomicU64::new(0), state })
     }
 
     pub(crate) fn board(&self) -> Board<'_> {
@@ -91,7 +92,7 @@ impl Shared {
         let setup = crate::worker::Setup {
             segment: self.memory.segment.clone(),
             lane: lane as u32,
-            bell: Fd(duplicate(self.bell.as_fd())?),
+            bell: Fd(duplicate(self.descriptors.bell()?.as_fd())?),
             preparation: recipe.preparation.clone(),
             tasks_max: recipe.tasks_max,
         };
@@ -103,7 +104,7 @@ impl Shared {
         #[cfg(feature = "tracing")]
         let process = process.forward_logs(recipe.forwards_logs);
         let worker = process.start()?;
-        if let Err(error) = self.watch.add(&worker, lane as u64) {
+        if let Err(error) = self.descriptors.watch().and_then(|watch| watch.add(&worker, lane as u64)) {
             let _ = worker.kill().and_then(|()| worker.wait());
             return Err(error);
         }
@@ -177,7 +178,7 @@ impl Shared {
         self.arm(&mut state);
         drop(state);
         if is_timed {
-            self.bell.ring(); // there is a new moment to look at
+            self.descriptors.ring(); // there is a new moment to look at
         }
         Ok(id)
     }
@@ -188,7 +189,7 @@ impl Shared {
         let error = broken(&why);
         state.break_down(why);
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
         error
     }
 
@@ -293,7 +294,7 @@ impl Shared {
         }
         state.end();
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
     }
 
     /// Takes no more tasks.
@@ -305,7 +306,7 @@ impl Shared {
             state.news.push(News::Closed);
         }
         drop(state);
-        self.bell.ring();
+        self.descriptors.ring();
     }
 
     /// Cancels the one task of a job.
@@ -361,15 +362,16 @@ impl Guard<'_> {
         self
     }
 
-    /// Wakes the leader, for whom somebody else has collected, and tells the supervisor when the last task of a closed pool is done,
+    /// Wakes the leader and those who watch, for whom somebody else has collected, and tells the supervisor when the last task of a closed pool is done,
     /// whoever has found that out.
     #[inline]
     fn tell(&mut self) {
         if self.phase == Phase::Closed && !self.is_done && !self.has_work() {
             self.is_done = true;
-            self.shared.bell.ring();
+            self.shared.descriptors.ring();
         }
-        if std::mem::take(&mut self.has_delivered) && self.is_led {
+        if std::mem::take(&mut self.has_delivered) && (self.is_led || self.is_watched) {
+            self.is_watched = false;
             self.shared.board().wake_pool(&self.shared.memory.segment);
         }
     }
@@ -395,19 +397,24 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.tell();
         #[cfg(feature = "tracing")]
-        if !self.news.is_empty() {
-            let (news, wakers) = (std::mem::take(&mut self.news), std::mem::take(&mut self.wakers));
-            // What a subscriber does is not ours either.
-            self.state = None;
-            news.into_iter().for_each(News::tell);
-            wakers.into_iter().for_each(std::task::Waker::wake);
+        let news = std::mem::take(&mut self.news);
+        #[cfg(feature = "tracing")]
+        let is_quiet = self.wakers.is_empty() && news.is_empty();
+        #[cfg(not(feature = "tracing"))]
+        let is_quiet = self.wakers.is_empty();
+        if is_quiet {
             return;
         }
-        if !self.wakers.is_empty() {
-            let wakers = std::mem::take(&mut self.wakers);
-            // What a waker does is not ours: it may use the pool.
-            self.state = None;
-            wakers.into_iter().for_each(std::task::Waker::wake);
+        let wakers = std::mem::take(&mut self.wakers);
+        // What wakers and subscribers do is not ours: they may use the pool, and if one panics, that ends neither this thread's errand (which may be
+        // the supervisor's) nor the other futures' sleep. The panic was reported by its hook.
+        self.state = None;
+        for waker in wakers {
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+        #[cfg(feature = "tracing")]
+        for piece in news {
+            let _ = catch_unwind(AssertUnwindSafe(|| piece.tell()));
         }
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) waiting: usize,
     /// Whether one of them sleeps on the signal.
     pub(crate) is_led: bool,
+    /// Whether somebody who waits for other things too may sleep on the signal.
+    pub(crate) is_watched: bool,
     /// Threads that sleep until they are told.
     pub(crate) followers: Vec<std::sync::Arc<std::sync::Condvar>>,
     /// Something was delivered since the lock was taken.
@@ -124,6 +126,7 @@ impl State {
             feeding: 0,
             waiting: 0,
             is_led: false,
+            is_watched: false,
             followers: Vec::new(),
             has_delivered: false,
             grace: GRACE,

@@ -3,6 +3,9 @@
 //! It sleeps on the ends of all workers and the bell together. All signals are blocked in it; workers get the settings (the mask
 //! of signals, the CPUs ..) that the thread had which made the pool.
 //!
+//! Once a second it looks although it was not woken: the program may have closed the descriptors on which it sleeps
+//! (`descriptors.rs`), or a worker the one by which it would be told.
+//!
 //! A worker that ends after it was ready is replaced at once: whatever it ran has failed with it. One that ends before is a *false start*;
 //! the second one in a row has to wait for a moment, each further one twice as long, and the eighth breaks the pool: all tasks
 //! fail with the reason, and no more are taken. So a machine without memory, or a preparation that cannot succeed any more, is an
@@ -22,6 +25,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// How long it sleeps at most, because the program may have closed its descriptors, and then nothing wakes it.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Starts the supervisor of a pool whose workers were started.
 pub(crate) fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
     let shared = Arc::clone(shared);
@@ -34,11 +40,8 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
 fn supervise(shared: &Shared) {
     let mut next = None;
     loop {
-        let ready = match next {
-            None => shared.watch.wait(),
-            Some(due) => shared.watch.wait_timeout(until(due)),
-        };
-        match ready {
+        let limit = next.map_or(GLANCE, until).min(GLANCE);
+        match shared.descriptors.watch().and_then(|watch| watch.wait_timeout(limit)) {
             Ok(keys) => keys.into_iter().for_each(|key| hear(shared, key)),
             Err(error) => shared.lock().break_down(RemoteError::new(error)),
         }
@@ -58,7 +61,9 @@ fn until(due: Instant) -> Duration {
 fn hear(shared: &Shared, key: u64) {
     match key {
         BELL => {
-            shared.bell.silence();
+            if let Ok(bell) = shared.descriptors.bell() {
+                bell.silence();
+            }
             shared.lock().is_armed = false;
         }
         lane => mourn(shared, lane as usize),
@@ -75,7 +80,7 @@ fn mourn(shared: &Shared, lane: usize) {
         Err(error) => TaskError::transfer(error),
     };
     let Some(worker) = state.lanes.leave(lane) else { return };
-    let _ = shared.watch.remove(&worker);
+    let _ = shared.descriptors.watch().and_then(|watch| watch.remove(&worker));
     let was_ready = shared.is_ready(lane);
     #[cfg(feature = "tracing")]
     state.news.push(News::Died {
@@ -146,11 +151,13 @@ pub(crate) fn dismiss(shared: &Shared) {
     let lanes = 0..shared.memory.lanes();
     let workers: Vec<Worker> = lanes.filter_map(|lane| state.lanes.leave(lane)).collect();
     drop(state);
+    // Those that cannot be ended, because the program has closed their descriptors, leave when they are done.
+    shared.board().close(&shared.memory.segment);
     for worker in &workers {
         let _ = worker.terminate();
     }
     for worker in workers {
-        let _ = shared.watch.remove(&worker);
+        let _ = shared.descriptors.watch().and_then(|watch| watch.remove(&worker));
         let left = grace.remaining().unwrap_or_default();
         if !matches!(worker.wait_timeout(left), Ok(Some(_))) {
             let _ = worker.kill();

@@ -384,6 +384,21 @@ impl Segment {
         })
     }
 
+    /// How many bytes of memory it takes so far, for all who are attached together; `None` if nobody can be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_shm::{Segment, Shape};
+    ///
+    /// let segment = Segment::anonymous(Shape { kind: 7, length: 1 << 30, reserved: 0, parameters: [0; 4] }, |_| {})?;
+    /// assert!(segment.in_use().is_some_and(|bytes| bytes < 1 << 30));
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn in_use(&self) -> Option<u64> {
+        self.kept().and_then(|memory| multiprocess_sys::map::in_use(memory).ok())
+    }
+
     /// Whether both are the same memory.
     pub fn is_same(&self, other: &Segment) -> bool {
         self.identity() == other.identity()

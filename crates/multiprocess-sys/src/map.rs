@@ -1,3 +1,3 @@
 //! Memory that several processes map: objects without a name, mappings, and pages that hold on to something.
 
-pub use crate::imp::map::{Map, Pin, anonymous, anonymous_size, page_size, read_start, size, wiped_words};
+pub use crate::imp::map::{Map, Pin, anonymous, anonymous_size, in_use, page_size, read_start, size, wiped_words};

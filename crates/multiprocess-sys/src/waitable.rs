@@ -41,7 +41,7 @@ use std::sync::atomic::AtomicU64;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be waited for together with others",
-    note = "receivers, connections, children, events, files and sockets can"
+    note = "receivers, connections, children, tasks, events, files and sockets can"
 )]
 pub trait Waitable {
     /// How to wait for it.

@@ -2,7 +2,7 @@
 //!
 //! | Part | Who | When |
 //! | --- | --- | --- |
-//! | `victim` | the process that is killed | comes as far as [`Stage::begin`] untraced, then instruction by instruction |
+//! | `victim` | the process that is killed | comes as far as [`Stage::begin`] untraced, then instruction by instruction. There is none if it is one that the first survivor makes in `setup`: then that calls [`Stage::offer`] |
 //! | `setup` | the first survivor | before the first instruction; it has returned when that runs |
 //! | `early` | the second survivor | before the first instruction; it may block |
 //! | `release` | the first survivor | as soon as the victim sleeps, or else after it was killed |
@@ -13,7 +13,9 @@
 
 use multiprocess_tests::page::Page;
 use multiprocess_tests::trace;
+use rustix::thread::sched_yield;
 use std::any::Any;
+use std::fs::File;
 
 /// What a survivor keeps between its parts: guards, permits, handles.
 pub type Hands = Vec<Box<dyn Any>>;
@@ -51,8 +53,10 @@ pub struct Case {
     pub operation: &'static str,
     /// The condition, as the table shows it.
     pub condition: &'static str,
-    /// What the victim does; it calls [`Stage::begin`] and [`Stage::end`].
-    pub victim: Box<dyn Fn(Stage)>,
+    /// What the victim does; it calls [`Stage::begin`] and [`Stage::end`]. `None` if the first survivor makes it.
+    pub victim: Option<Box<dyn Fn(Stage)>>,
+    /// What all see, if processes see it that are no forked copies.
+    pub stage: Option<Stage>,
     /// The parts of the survivors.
     pub actions: [Option<Action>; 7],
     /// What the process that conducts the rounds looks at when both survivors are done.
@@ -63,7 +67,13 @@ impl Case {
     /// A case in which nobody but the victim does anything yet.
     pub fn new(operation: &'static str, condition: &'static str, victim: impl Fn(Stage) + 'static) -> Case {
         let actions = [const { None }; 7];
-        Case { operation, condition, victim: Box::new(victim), actions, afterwards: None }
+        Case { operation, condition, victim: Some(Box::new(victim)), stage: None, actions, afterwards: None }
+    }
+
+    /// A case whose victim is made by the first survivor, and not by a fork of this process.
+    pub fn of_others(operation: &'static str, condition: &'static str, stage: Stage) -> Case {
+        let actions = [const { None }; 7];
+        Case { operation, condition, victim: None, stage: Some(stage), actions, afterwards: None }
     }
 
     /// The same with `action` as part `number`.
@@ -99,11 +109,19 @@ const VICTIM: usize = 3;
 const OWNERS: usize = 4;
 const NOTE: usize = 5;
 const ENTERED: usize = 6;
+const TAKEN: usize = 8;
+/// From here on there are counters of the cases' own.
+const COUNTERS: usize = 16;
 
 impl Stage {
     /// An empty stage.
     pub fn new() -> Stage {
         Stage(Page::new())
+    }
+
+    /// The stage in a file, for processes that are no forked copies of this one.
+    pub fn in_file(file: &File) -> Stage {
+        Stage(Page::in_file(file))
     }
 
     /// Empties it for the next round.
@@ -115,6 +133,35 @@ impl Stage {
     pub fn begin(self) {
         trace::stop();
         self.0.set(PHASE, 1);
+    }
+
+    /// A victim that nobody traces yet: waits until it is, and [begins](Stage::begin).
+    pub fn offer(self) {
+        self.set_victim(std::process::id());
+        while self.0.get(TAKEN) == 0 {
+            sched_yield();
+        }
+        self.begin();
+    }
+
+    /// Says that the victim that offered itself is traced now.
+    pub fn take(self) {
+        self.0.set(TAKEN, 1);
+    }
+
+    /// Says that the victim has ended by itself.
+    pub fn has_left(self) {
+        self.0.set(PHASE, 2);
+    }
+
+    /// Counts up a counter of the case.
+    pub fn count(self, counter: usize) {
+        self.0.add(COUNTERS + counter, 1);
+    }
+
+    /// What a counter of the case says.
+    pub fn counted(self, counter: usize) -> u64 {
+        self.0.get(COUNTERS + counter)
     }
 
     /// The victim: the operation is over. Never goes on.

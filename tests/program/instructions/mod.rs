@@ -3,16 +3,18 @@
 //!
 //! Each operation is a [`Case`]; `round.rs` plays it, point by point. What a case checks are the promises about death: a lock
 //! is free or reports its dead owner, permits come back, wake-ups are not lost, a barrier breaks or completes, a name can be
-//! used again.
+//! used again, a pool loses one task and no more.
 
 mod barriers;
 mod case;
 mod channels;
 mod conditions;
+mod ends;
 mod events;
 mod locks;
 mod named;
 mod pipes;
+mod pools;
 mod reentrant;
 mod round;
 mod rwlocks;
@@ -107,6 +109,8 @@ fn cases() -> Vec<Make> {
         pipes::CASES,
         waits::CASES,
         channels::CASES,
+        ends::CASES,
+        pools::CASES,
     ]
     .concat()
 }

@@ -79,9 +79,9 @@ pub fn play(case: Case, again: fn() -> Case, budget: Budget) -> Findings {
     let last = *planned.last().expect("an operation has instructions");
     // A path that is longer than in the survey is tried to its end.
     let beyond = (1..BEYOND).map(|more| Point { instructions: last.instructions + more, ..last });
-    let mut is_over = false;
-    for point in planned.into_iter().chain(beyond) {
-        if std::mem::take(&mut is_over) && point.instructions > last.instructions {
+    let (mut is_over, count) = (false, planned.len());
+    for (number, point) in planned.into_iter().chain(beyond).enumerate() {
+        if std::mem::take(&mut is_over) && number >= count {
             break;
         }
         let outcome = play.round(&Plan::Kill(point));
@@ -112,7 +112,7 @@ struct Round {
 
 impl Play {
     fn new(case: Case, findings: Findings) -> Play {
-        let stage = Stage::new();
+        let stage = case.stage.unwrap_or_else(Stage::new);
         let (first, second) = (Survivor::start(&case, stage, 0), Survivor::start(&case, stage, 1));
         Play { case, stage, first, second, findings }
     }
@@ -139,8 +139,13 @@ impl Play {
     /// One round.
     fn round(&mut self, plan: &Plan) -> Result<Round, String> {
         self.stage.clear();
+        // A victim that is no copy of this process is made there.
+        let is_made_in_setup = self.case.victim.is_none();
+        if is_made_in_setup {
+            self.first.perform(SETUP)?;
+        }
         let mut victim = Victim::start(&self.case, self.stage)?;
-        if self.has(SETUP) {
+        if self.has(SETUP) && !is_made_in_setup {
             self.first.perform(SETUP)?;
         }
         if self.has(EARLY) {

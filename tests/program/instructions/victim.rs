@@ -1,4 +1,4 @@
-//! The process that is killed: forked for one round, brought to one point of its operation, and ended there.
+//! The process that is killed: forked for one round, or made by a survivor; brought to one point of its operation, and ended there.
 //!
 //! A point is named by the calls to the operating system before it and the instructions since the last of them. So a
 //! victim runs at full speed as far as that call, and the work for an operation with many calls stays bearable.
@@ -6,6 +6,8 @@
 use super::case::{Case, Stage};
 use multiprocess_fixture_native::{Side, fork};
 use multiprocess_tests::trace::{Stop, Traced, consent};
+use rustix::process::Pid;
+use rustix::thread::{sched_getaffinity, sched_setaffinity, sched_yield};
 use std::time::{Duration, Instant};
 
 /// A victim that sleeps for longer than this, though it has been released, hangs.
@@ -35,25 +37,49 @@ pub struct Stretch {
 pub struct Victim {
     traced: Traced,
     stage: Stage,
+    /// Whether its operation may be its end.
+    may_end: bool,
 }
 
 impl Victim {
-    /// Forks it, and lets it run to where its operation begins.
+    /// Forks it, or finds the one that has offered itself, and lets it run to where its operation begins.
     pub fn start(case: &Case, stage: Stage) -> Result<Victim, String> {
+        let Some(victim) = &case.victim else { return Victim::found(stage) };
         match fork().expect("a victim can be forked") {
             Side::Child => {
                 assert!(consent(), "a process may let its parent trace it");
-                (case.victim)(stage);
+                victim(stage);
                 unreachable!("a victim does not come back from its end");
             }
             Side::Parent(pid) => {
                 stage.set_victim(pid);
                 let traced = Traced::adopt(pid).ok_or("the victim ended before its operation")?;
-                let mut victim = Victim { traced, stage };
+                let mut victim = Victim { traced, stage, may_end: false };
                 victim.begin()?;
                 Ok(victim)
             }
         }
+    }
+
+    /// Takes the process that has offered itself.
+    fn found(stage: Stage) -> Result<Victim, String> {
+        let end = Instant::now() + HANGS;
+        while stage.victim() == 0 {
+            if Instant::now() >= end {
+                return Err("nobody offers itself as the victim".to_owned());
+            }
+            sched_yield();
+        }
+        let pid = u32::try_from(stage.victim()).expect("a victim has a number");
+        let mut traced = Traced::seize(pid).ok_or("the victim cannot be traced")?;
+        share_processor_with(pid);
+        stage.take();
+        if traced.wait() == Stop::Ended {
+            return Err("the victim ended before its operation".to_owned());
+        }
+        let mut victim = Victim { traced, stage, may_end: true };
+        victim.begin()?;
+        Ok(victim)
     }
 
     /// Steps out of the call in which it stopped itself.
@@ -82,6 +108,9 @@ impl Victim {
                 return Ok(true);
             }
             self.arrive(stop, release)?;
+            if self.stage.has_ended() {
+                return Ok(false);
+            }
         }
         for _ in 0..point.instructions {
             let stop = self.traced.step();
@@ -124,6 +153,10 @@ impl Victim {
         match stop {
             Stop::Step | Stop::Call => Ok(slept),
             Stop::Signal if self.stage.has_ended() => Ok(slept),
+            Stop::Ended if self.may_end => {
+                self.stage.has_left();
+                Ok(slept)
+            }
             Stop::Asleep => Err("the victim hangs".to_owned()),
             other => Err(format!("the victim came to {other:?} in its operation")),
         }
@@ -133,5 +166,14 @@ impl Victim {
     pub fn kill(self) {
         self.stage.victim_killed();
         self.traced.kill();
+    }
+}
+
+/// A step is two changes between tracer and victim, which are faster on one processor.
+fn share_processor_with(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Ok(own) = sched_getaffinity(None) {
+        // Where it is refused, everything takes longer.
+        let _ = sched_setaffinity(pid, &own);
     }
 }

@@ -1,6 +1,6 @@
 //! A bell (eventfd(2)): anybody who has a handle may ring it, and who watches it among other handles is woken.
 
-use super::handle::{AsHandle, BorrowedHandle, OwnedHandle};
+use super::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle};
 use crate::{Error, seam};
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -22,7 +22,12 @@ use rustix::event::{EventfdFlags, eventfd};
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Bell(OwnedHandle);
+pub struct Bell {
+    handle: OwnedHandle,
+    /// What it refers to, as far as that tells: all bells are one file to the system. A program that has closed all its descriptors
+    /// finds nothing of ours in the file, pipe or socket that has got this one's number.
+    identity: Option<Identity>,
+}
 
 impl Bell {
     /// One that is silent.
@@ -32,29 +37,37 @@ impl Bell {
     /// The process has no free descriptor.
     pub fn new() -> Result<Bell, Error> {
         seam::call("eventfd", || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
-            .map(Bell)
+            .map(Bell::from_handle)
             .map_err(|e| Error::os("making a bell", e))
     }
 
     /// Takes the handle of a bell that another process has made. With another kind of handle, nothing rings.
     pub fn from_handle(handle: OwnedHandle) -> Bell {
-        Bell(handle)
+        Bell { identity: Identity::of(&handle), handle }
     }
 
     /// Rings it. That fails only if it has been rung as often as a counter counts, and then it rings already: it needs no memory and
     /// never waits, so it does not pass the seam, where calls fail that can fail.
     pub fn ring(&self) {
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        if self.is_there() {
+            let _ = rustix::io::write(&self.handle, &1u64.to_ne_bytes());
+        }
     }
 
     /// Silences it until it is rung again; that cannot fail either.
     pub fn silence(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
+        if self.is_there() {
+            let _ = rustix::io::read(&self.handle, &mut [0u8; 8]);
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        Identity::of(&self.handle) == self.identity
     }
 }
 
 impl AsHandle for Bell {
     fn as_fd(&self) -> BorrowedHandle<'_> {
-        self.0.as_fd()
+        self.handle.as_fd()
     }
 }

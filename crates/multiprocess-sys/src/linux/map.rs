@@ -91,6 +91,17 @@ pub fn size(memory: BorrowedHandle<'_>) -> Result<u64, Error> {
     Ok(u64::try_from(stat.st_size).unwrap_or(0))
 }
 
+/// How many bytes of memory a memory object takes: no more than its size, and less where nobody has written.
+///
+/// # Errors
+///
+/// The operating system refused.
+pub fn in_use(memory: BorrowedHandle<'_>) -> Result<u64, Error> {
+    let stat = seam::call("fstat", || rustix::fs::fstat(memory))
+        .map_err(|e| Error::os("looking at shared memory", io::Error::from(e)))?;
+    Ok(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512))
+}
+
 /// Copies the beginning of a memory object; how much of `bytes` it filled.
 ///
 /// # Errors
