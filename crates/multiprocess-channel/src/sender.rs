@@ -20,6 +20,13 @@ use std::time::{Duration, Instant};
 /// name, a sender) is refused by `send`, since nobody could say which of the receivers should get it; handles travel in
 /// arguments, pool initialisers and pipes.
 ///
+/// Bytes travel fastest as a `Vec<u8>`: copied in and copied out. [`send_bytes`](Sender::send_bytes) takes them from where they are,
+/// [`recv_into`](Receiver::recv_into) puts them into a vector that is there. Inside of other values they are read one by one,
+/// unless they are in a type that says that they are bytes, as those of `serde_bytes` do.
+///
+/// A channel keeps the memory that its messages have needed at once; where many have more than a kilobyte, up to 4 MiB more (and no
+/// more than half a megabyte for each message that it holds) for those up to 32 KiB, and as much for longer ones.
+///
 /// # Examples
 ///
 /// ```
