@@ -27,8 +27,9 @@ cargo xtask <command>
   crash [--all] [names..]
                     processes killed after every instruction of the operations on shared objects, as a table; without
                     `--all`, each seventh inside long loops
-  soak [--seconds N] [--seed S]
-                    random operations on shared objects, random kills; exit code 1 if anything was wrong
+  soak [--seconds N] [--seed S] [--only PART]
+                    random operations on shared objects, channels and pools, random kills; exit code 1 if anything was
+                    wrong; a PART is objects, messages or pools
   fuzz [target] [--seconds N]
                     the targets of fuzz/, each for a minute or N seconds; needs a nightly compiler
   help              this list

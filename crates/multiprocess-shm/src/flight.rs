@@ -118,7 +118,7 @@ fn landed(memory: &OwnedHandle) -> Result<Segment, Error> {
     if let Some(segment) = attached(memory)? {
         return Ok(segment);
     }
-    let header = crate::segment::read_header(memory.as_fd(), size)?;
+    let header = crate::inspection::read_header(memory.as_fd(), size)?;
     let (kept, own) = (byte_lock::open_anew(memory.as_fd())?, byte_lock::open_anew(memory.as_fd())?);
     Segment::join(kept, own, &header, None)
 }

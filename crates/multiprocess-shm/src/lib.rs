@@ -5,6 +5,7 @@ mod attach_lock;
 mod attachments;
 mod copying;
 mod flight;
+mod inspection;
 mod liveness;
 mod memory;
 mod named;

@@ -53,7 +53,8 @@
 //! without one. Handles on their way that the copy inherits keep a name as any handle does, as long as the copy has them.
 
 use crate::attach_lock::{self, AttachLock};
-use crate::segment::{Segment, Shape, inspect, read_header};
+use crate::inspection::{inspect, read_header};
+use crate::segment::{Segment, Shape};
 use crate::{attachments, slots};
 use multiprocess_core::layout::{Damage, Header};
 use multiprocess_core::name;

@@ -5,8 +5,8 @@ use crate::copying::{append_bytes, load_bytes, store_bytes};
 use crate::named;
 use crate::slots::Table;
 use multiprocess_core::Owner;
-use multiprocess_core::layout::{Damage, Header};
-use multiprocess_sys::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle};
+use multiprocess_core::layout::Header;
+use multiprocess_sys::handle::{AsHandle, Identity, OwnedHandle};
 use multiprocess_sys::kept::Kept;
 use multiprocess_sys::map::{self, Map};
 use multiprocess_sys::names::Entry;
@@ -251,7 +251,8 @@ impl Segment {
     }
 
     /// Where the payload begins: aligned to 1024 bytes, and to a page if it is longer than that, as many bytes as its
-    /// [`shape`](Self::shape) says, valid as long as any clone of this value lives. Other processes may write there at any time: whatever is read is to be checked.
+    /// [`shape`](Self::shape) says, valid as long as any clone of this value lives. Other processes may write there at any time:
+    /// whatever is read is to be checked.
     ///
     /// # Examples
     ///
@@ -481,26 +482,4 @@ impl Drop for Inner {
             named::leave(entry, identity, self.kept.get());
         }
     }
-}
-
-/// The header of `memory`, which has `size` bytes: copied, and checked.
-pub(crate) fn read_header(memory: BorrowedHandle<'_>, size: u64) -> Result<Header, Error> {
-    inspect(memory, size)?.map_err(damaged)
-}
-
-/// The same, or what is wrong with it.
-pub(crate) fn inspect(memory: BorrowedHandle<'_>, size: u64) -> Result<Result<Header, Damage>, Error> {
-    let mut bytes = [0; Header::SIZE];
-    let length = map::read_start(memory, &mut bytes)?;
-    Ok(Header::decode(&bytes[..length], size, map::page_size()))
-}
-
-/// The error of what cannot be used.
-pub(crate) fn damaged(damage: Damage) -> Error {
-    let kind = match damage {
-        Damage::OtherVersion { .. } => ErrorKind::WrongVersion,
-        Damage::OtherKind { .. } => ErrorKind::WrongKind,
-        _ => ErrorKind::Damaged,
-    };
-    Error::new(kind, "opening shared memory").with_source(damage)
 }

@@ -14,8 +14,9 @@
 //! What arrives is as little trusted as what is found under a name: memory without a name must be sealed, so that nobody can cut
 //! it off; memory with a name must be what has that name; its header is copied and checked.
 
+use crate::inspection::read_header;
 use crate::memory::{self, SharedMemory};
-use crate::segment::{Segment, read_header};
+use crate::segment::Segment;
 use crate::{attachments, named};
 use multiprocess_parcel::{Kept, SharedHandle, deserialize_shared, serialize_shared};
 use multiprocess_sys::handle::{AsHandle, Identity, OwnedHandle, duplicate};
