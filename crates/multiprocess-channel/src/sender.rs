@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// unless they are in a type that says that they are bytes, as those of `serde_bytes` do.
 ///
 /// A channel keeps the memory that its messages have needed at once; where many have more than a kilobyte, up to 4 MiB more (and no
-/// more than half a megabyte for each message that it holds) for those up to 32 KiB, and as much for longer ones.
+/// more than half a megabyte for each message that it holds) for those up to 32 KiB, and as much for those up to 128 KiB.
 ///
 /// # Examples
 ///

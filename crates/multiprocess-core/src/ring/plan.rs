@@ -16,11 +16,12 @@ mod sizes {
     pub const LINE: u64 = 128;
     pub const CELL: u64 = 64;
     pub const PAGE: u64 = 4096;
-    pub const CLASSES: usize = 3;
-    /// A bit more than round numbers, because a message is a bit more than what it carries.
-    pub const SIZES: [u64; CLASSES] = [1024 + 128, 8192 + 256, 65536 + 4096];
+    pub const CLASSES: usize = 4;
+    /// A bit more than round numbers, because a message is a bit more than what it carries. The last two differ in the order in
+    /// which their blocks are used again.
+    pub const SIZES: [u64; CLASSES] = [1024 + 128, 8192 + 256, 65536 + 4096, 65536 + 4096];
     /// How many blocks of a size one message takes at the most.
-    pub const BLOCKS: [u64; CLASSES] = [1, 4, u64::MAX];
+    pub const BLOCKS: [u64; CLASSES] = [1, 4, 2, u64::MAX];
     pub const MESSAGE: u64 = 1 << 30;
     /// How many cells are there from the beginning.
     pub const CELLS_AT_ONCE: u64 = 960;
@@ -176,6 +177,7 @@ const fn count(class: usize, capacity: u64) -> u64 {
     let limits = match class {
         0 => (capacity + 64, 0, GIB),
         1 => (4 * (capacity + 64), 0, 2 * GIB),
+        2 => (2 * (capacity + 64), 0, 2 * GIB),
         _ => (CHUNKS * (capacity + 2), 2 * GIB, 8 * GIB),
     };
     let (wanted, least, most) = (limits.0, limits.1 / SIZES[class], limits.2 / SIZES[class]);
@@ -199,8 +201,9 @@ const fn count(_: usize, _: u64) -> u64 {
 const fn turns(class: usize, capacity: u64) -> u64 {
     const MOST: u64 = 4 << 20;
     const EACH: u64 = 512 << 10;
-    // Of the shortest ones the last are best: not the copying takes long, but to fetch what goes with it.
-    if class == 0 {
+    // Of the shortest ones the last are best: not the copying takes long, but to fetch what goes with it. And a message of many
+    // blocks is longer than what turns would save.
+    if class == 0 || class + 1 == CLASSES {
         return 0;
     }
     let (wanted, most) = (capacity.saturating_mul(EACH / SIZES[class]), MOST / SIZES[class]);
