@@ -53,6 +53,8 @@ struct Play {
     stage: Stage,
     first: Survivor,
     second: Survivor,
+    /// When the second one's early part had settled.
+    settled: Instant,
     findings: Findings,
 }
 
@@ -114,7 +116,7 @@ impl Play {
     fn new(case: Case, findings: Findings) -> Play {
         let stage = case.stage.unwrap_or_else(Stage::new);
         let (first, second) = (Survivor::start(&case, stage, 0), Survivor::start(&case, stage, 1));
-        Play { case, stage, first, second, findings }
+        Play { case, stage, first, second, settled: Instant::now(), findings }
     }
 
     fn has(&self, part: usize) -> bool {
@@ -151,6 +153,7 @@ impl Play {
         if self.has(EARLY) {
             self.second.begin(EARLY);
             self.second.settle();
+            self.settled = Instant::now();
         }
         let mut to_release = self.has(RELEASE);
         let first = &mut self.first;
@@ -172,6 +175,8 @@ impl Play {
     /// What follows the death of the victim.
     fn recover(&mut self, to_release: bool) -> Result<(), String> {
         let waited = self.second.is_busy() && !self.second.is_answer_there(Duration::ZERO);
+        // A machine that stands still for longer than a survivor's patience is told from a wake-up that is lost.
+        let until_killed = self.settled.elapsed();
         let mut death = Instant::now();
         if to_release {
             self.first.perform(RELEASE)?;
@@ -183,7 +188,9 @@ impl Play {
                 death = Instant::now();
                 self.first.begin(AFTER);
             }
-            told |= self.second.answer()? == Reply::Recovered;
+            let answer = self.second.answer();
+            let answer = answer.map_err(|wrong| format!("{wrong} (until the kill it had waited {until_killed:?})"))?;
+            told |= answer == Reply::Recovered;
             if waited {
                 self.took(death)?;
             }
