@@ -153,7 +153,7 @@ impl ActiveChild {
     /// ```
     /// use multiprocess_process::{active_children, spawn};
     ///
-    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let child = spawn(|| std::thread::sleep(std::time::Duration::from_secs(60)), ())?;
     /// let active = active_children().remove(0);
     /// active.interrupt()?;
     /// assert_eq!(child.join().unwrap_err().signal(), Some(2));

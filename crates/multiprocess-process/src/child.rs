@@ -236,7 +236,7 @@ impl<R> Child<R> {
     /// ```
     /// use multiprocess_process::spawn;
     ///
-    /// let child = spawn(|| std::thread::park(), ())?;
+    /// let child = spawn(|| std::thread::sleep(std::time::Duration::from_secs(60)), ())?;
     /// child.interrupt()?;
     /// assert_eq!(child.join().unwrap_err().signal(), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
