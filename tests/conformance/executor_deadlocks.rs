@@ -1,11 +1,11 @@
 //! `Pool` where CPython's executor hung: something bad happens while a task or a result is on its way (`ExecutorDeadlockTest`).
 
+use crate::pool_gate::{gated, wait_at_gate};
 use multiprocess::channel::Connection;
-use multiprocess::{Event, JoinError, Pool, TaskError};
+use multiprocess::{JoinError, Pool, TaskError};
 use multiprocess_tests::{pause, processes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::unix::process::ExitStatusExt;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 multiprocess_tests::checked_tests![
@@ -36,23 +36,6 @@ fn pool(workers: usize) -> Pool {
 
 fn identity(x: u64) -> u64 {
     x
-}
-
-static GATE: OnceLock<Event> = OnceLock::new();
-
-fn keep(gate: Event) {
-    GATE.set(gate).expect("each worker is prepared once");
-}
-
-fn wait_at_gate(value: u64) -> u64 {
-    GATE.get().expect("the worker is prepared").wait();
-    value
-}
-
-fn gated(workers: usize) -> (Pool, Event) {
-    let gate = Event::new().expect("an event can be made");
-    let pool = Pool::builder().workers(workers).initializer(keep, (gate.clone(),)).build();
-    (pool.expect("a pool can be made"), gate)
 }
 
 #[track_caller]

@@ -2,11 +2,11 @@
 //!
 //! What the executor calls broken is here one task that has failed.
 
-use multiprocess::{Event, Pool, PoolError, TaskError, TaskHandle};
+use crate::pool_gate::{gated, wait_at_gate};
+use multiprocess::{Pool, PoolError, TaskError, TaskHandle};
 use multiprocess_tests::{pause, processes};
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,23 +58,6 @@ fn identity(x: u64) -> u64 {
 
 fn wait_for_ever() {
     pause::for_ever()
-}
-
-static GATE: OnceLock<Event> = OnceLock::new();
-
-fn keep(gate: Event) {
-    GATE.set(gate).expect("each worker is prepared once");
-}
-
-fn wait_at_gate(value: u64) -> u64 {
-    GATE.get().expect("the worker is prepared").wait();
-    value
-}
-
-fn gated(workers: usize) -> (Pool, Event) {
-    let gate = Event::new().expect("an event can be made");
-    let pool = Pool::builder().workers(workers).initializer(keep, (gate.clone(),)).build();
-    (pool.expect("a pool can be made"), gate)
 }
 
 fn submit_all(pool: &Pool, count: u64) -> Vec<TaskHandle<u64>> {

@@ -31,6 +31,7 @@ mod nesting;
 mod object_names;
 mod output;
 mod pipes;
+mod pool_gate;
 mod pool_memory;
 mod pool_places;
 mod pool_workers;

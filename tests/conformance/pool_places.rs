@@ -1,8 +1,8 @@
 //! Where a `Pool` may live, who may use it, and how large it may be.
 
+use crate::pool_gate::{keep, wait_at_gate};
 use multiprocess::channel::{Receiver, Sender, bounded};
 use multiprocess::{Event, Pool};
-use std::sync::OnceLock;
 use std::thread;
 
 multiprocess_tests::checked_tests![
@@ -25,17 +25,6 @@ fn square(x: u64) -> u64 {
 
 fn multiply(a: u64, b: u64) -> u64 {
     a * b
-}
-
-static GATE: OnceLock<Event> = OnceLock::new();
-
-fn keep(gate: Event) {
-    GATE.set(gate).expect("each worker is prepared once");
-}
-
-fn wait_at_gate(value: u64) -> u64 {
-    GATE.get().expect("the worker is prepared").wait();
-    value
 }
 
 /// `MiscTestCase.test_large_pool`.

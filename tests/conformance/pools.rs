@@ -1,11 +1,11 @@
 //! `Pool`: the ways of giving work, and how a pool begins and ends.
 
-use multiprocess::{Event, GetTimeoutError, Pool, PoolError, RemoteError, TaskError, TaskHandle};
+use crate::pool_gate::{gated, wait_at_gate};
+use multiprocess::{GetTimeoutError, Pool, PoolError, RemoteError, TaskError, TaskHandle};
 use multiprocess_tests::{pause, processes};
 use serde::{Deserialize, Serialize, Serializer};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,25 +51,6 @@ fn square(x: u64) -> u64 {
 
 fn multiply(a: u64, b: u64) -> u64 {
     a * b
-}
-
-/// What the workers of [`gated`] wait for.
-static GATE: OnceLock<Event> = OnceLock::new();
-
-fn keep(gate: Event) {
-    GATE.set(gate).expect("each worker is prepared once");
-}
-
-fn wait_at_gate(value: u64) -> u64 {
-    GATE.get().expect("the worker is prepared").wait();
-    value
-}
-
-/// A pool whose tasks can wait for an event.
-fn gated(workers: usize) -> (Pool, Event) {
-    let gate = Event::new().expect("an event can be made");
-    let pool = Pool::builder().workers(workers).initializer(keep, (gate.clone(),)).build();
-    (pool.expect("a pool can be made"), gate)
 }
 
 /// `_TestPool.test_apply`.

@@ -6,7 +6,7 @@
 
 use crate::encoding;
 use crate::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
-use multiprocess_parcel::{Parcel, deserialize_handle, pack, serialize_handle, unpack};
+use multiprocess_parcel::{Parcel, deserialize_handle, pack, serialize_handle, unpack, varint};
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle, readable};
 use multiprocess_sys::listener::Credentials;
@@ -240,7 +240,7 @@ impl<S: Serialize, R> Connection<S, R> {
 
     fn push(&self, value: &S, deadline: Deadline) -> Result<(), Unsent> {
         let sent = if let Some(bytes) = encoding::as_bytes(value) {
-            let (prefix, length) = encoding::prefix(bytes.len() as u64);
+            let (prefix, length) = varint::write(bytes.len() as u64);
             self.socket.send_bulk_until(VALUE, &[&prefix[..length], bytes], &[], deadline)
         } else {
             // Lives until its handles are sent; what the sender keeps for them goes after them.
@@ -358,7 +358,7 @@ pub(crate) fn value<R: DeserializeOwned>(message: Message) -> Result<R, Error> {
 
 /// The bytes behind their length, in the memory that they came in.
 fn bytes(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
-    match encoding::parse_prefix(&body) {
+    match varint::read(&body) {
         Some((length, prefix)) if u64::try_from(body.len() - prefix).ok() == Some(length) => {
             body.drain(..prefix);
             Ok(body)

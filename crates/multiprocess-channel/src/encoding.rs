@@ -5,7 +5,7 @@
 
 use crate::end::{End, Unreceived, Unsent};
 use multiprocess_core::ring::Incoming;
-use multiprocess_parcel::{pack_data_into, unpack_data};
+use multiprocess_parcel::{pack_data_onto, unpack_data, varint};
 use multiprocess_shm::Patience;
 use multiprocess_sys::{Error, ErrorKind};
 use serde::Serialize;
@@ -16,8 +16,6 @@ use std::mem::ManuallyDrop;
 
 /// Messages up to this many bytes are read from the stack.
 const SMALL: usize = 64;
-/// The longest varint of 64 bits.
-const PREFIX_MAX: usize = 10;
 /// A thread keeps no more room than this for its next message.
 const ROOM_MAX: usize = 1 << 20;
 
@@ -88,16 +86,17 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     if let Some(bytes) = as_bytes(value) {
         return send_bytes(end, bytes, patience);
     }
-    with_room(|room| match pack_data_into(value, "a queue", room) {
-        Ok(()) => end.send(&[room], patience),
-        Err(error) => Err(Unsent::Failed(error)),
+    with_room(|room| {
+        room.clear();
+        pack_data_onto(value, "a queue", room).map_err(Unsent::Failed)?;
+        end.send(&[room], patience)
     })
 }
 
 /// Sends a `Vec<u8>` of these bytes.
 #[inline]
 pub(crate) fn send_bytes(end: &End, bytes: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
-    let (prefix, length) = prefix(bytes.len() as u64);
+    let (prefix, length) = varint::write(bytes.len() as u64);
     end.send(&[&prefix[..length], bytes], patience)
 }
 
@@ -169,10 +168,10 @@ fn read_bytes(incoming: &Incoming<'_>, bytes: &mut Vec<u8>) -> Result<(), Error>
     if incoming.is_damaged() {
         return Err(damaged());
     }
-    let mut start = [0; PREFIX_MAX];
-    let start = &mut start[..incoming.len().min(PREFIX_MAX)];
+    let mut start = [0; varint::MAX];
+    let start = &mut start[..incoming.len().min(varint::MAX)];
     incoming.copy_to(0, start);
-    let (length, prefix) = parse_prefix(start).ok_or_else(malformed)?;
+    let (length, prefix) = varint::read(start).ok_or_else(malformed)?;
     if u64::try_from(incoming.len() - prefix).ok() != Some(length) {
         return Err(malformed());
     }
@@ -202,35 +201,6 @@ fn fill(bytes: &mut Vec<u8>, incoming: &Incoming<'_>, offset: usize) -> Result<(
     Ok(())
 }
 
-/// A number as postcard writes it, and how many bytes that takes.
-#[inline]
-pub(crate) fn prefix(number: u64) -> ([u8; PREFIX_MAX], usize) {
-    let (mut bytes, mut left, mut length) = ([0; PREFIX_MAX], number, 1);
-    while left >= 0x80 {
-        bytes[length - 1] = left as u8 | 0x80;
-        left >>= 7;
-        length += 1;
-    }
-    bytes[length - 1] = left as u8;
-    (bytes, length)
-}
-
-/// The number at the beginning of `bytes`, and how many bytes it takes.
-pub(crate) fn parse_prefix(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut number = 0u64;
-    for (place, byte) in bytes.iter().enumerate().take(PREFIX_MAX) {
-        let bits = u64::from(byte & 0x7f);
-        if place == PREFIX_MAX - 1 && bits > 1 {
-            return None;
-        }
-        number |= bits << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some((number, place + 1));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,19 +210,11 @@ mod tests {
     fn bytes_are_encoded_as_any_parcel_does() {
         for length in [0usize, 1, 127, 128, 300, 70000] {
             let bytes = vec![7u8; length];
-            let (prefix, count) = prefix(length as u64);
+            let (prefix, count) = varint::write(length as u64);
             let whole = [&prefix[..count], &bytes].concat();
             assert_eq!(whole, pack_data(&bytes, "a queue").unwrap());
-            assert_eq!(parse_prefix(&whole[..whole.len().min(PREFIX_MAX)]), Some((length as u64, count)));
+            assert_eq!(varint::read(&whole[..whole.len().min(varint::MAX)]), Some((length as u64, count)));
         }
-        for number in [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 35] {
-            let (prefix, count) = prefix(number);
-            assert_eq!(&prefix[..count], pack_data(&number, "a queue").unwrap());
-            assert_eq!(parse_prefix(&prefix[..count]), Some((number, count)));
-        }
-        assert_eq!(parse_prefix(&[0xff; 10]), None);
-        assert_eq!(parse_prefix(&[0x80; 3]), None);
-        assert_eq!(parse_prefix(&[]), None);
     }
 
     #[test]

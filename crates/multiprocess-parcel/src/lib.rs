@@ -41,6 +41,7 @@ mod handle;
 mod reader;
 mod report;
 mod shared;
+pub mod varint;
 mod wire;
 mod writer;
 
@@ -166,31 +167,7 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Parcel, Error> {
 #[inline]
 pub fn pack_data<T: Serialize + ?Sized>(value: &T, carrier: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    pack_data_into(value, carrier, &mut bytes).map(|()| bytes)
-}
-
-/// [`pack_data`] into `bytes`, whose room is used again. After an error they may hold anything.
-///
-/// # Examples
-///
-/// ```
-/// use multiprocess_parcel::{pack_data, pack_data_into};
-///
-/// let mut bytes = Vec::new();
-/// for number in [1u32, 70000] {
-///     pack_data_into(&number, "a queue", &mut bytes)?;
-///     assert_eq!(bytes, pack_data(&number, "a queue")?);
-/// }
-/// # Ok::<(), multiprocess_sys::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// As for [`pack_data`].
-#[inline]
-pub fn pack_data_into<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
-    bytes.clear();
-    pack_data_onto(value, carrier, bytes)
+    pack_data_onto(value, carrier, &mut bytes).map(|()| bytes)
 }
 
 /// As [`pack_data`], but appends to `bytes`, which is as it was if that fails. (After a panic of the value's `Serialize` there

@@ -3,11 +3,9 @@
 //! Serde has no other way for it than byte by byte, which takes ten times as long as to copy them. In a message it is its length as
 //! a varint and its bytes, and so is a tuple of it alone.
 
+use multiprocess_parcel::varint;
 use std::any::TypeId;
 use std::mem::ManuallyDrop;
-
-/// The longest varint of 64 bits.
-const PREFIX_MAX: usize = 10;
 
 type Octets = Vec<u8>;
 
@@ -16,19 +14,11 @@ type Octets = Vec<u8>;
 #[inline]
 pub(crate) fn find<T>(bytes: &[u8], start: usize) -> Option<usize> {
     let is_octets = typeid::of::<T>() == TypeId::of::<Octets>() || typeid::of::<T>() == TypeId::of::<(Octets,)>();
-    if is_octets { skip_prefix(bytes.get(start..)?).map(|prefix| start + prefix) } else { None }
-}
-
-/// How long the prefix is of bytes that follow it to the end.
-fn skip_prefix(bytes: &[u8]) -> Option<usize> {
-    let mut length = 0u64;
-    for (place, byte) in bytes.iter().enumerate().take(PREFIX_MAX - 1) {
-        length |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return (u64::try_from(bytes.len() - place - 1) == Ok(length)).then_some(place + 1);
-        }
+    if !is_octets {
+        return None;
     }
-    None
+    let (length, prefix) = varint::read(bytes.get(start..)?)?;
+    (u64::try_from(bytes.len() - start - prefix) == Ok(length)).then_some(start + prefix)
 }
 
 /// The value of `T` that is this vector. Only for a `T` in which [`find`] has found one.
