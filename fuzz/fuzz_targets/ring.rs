@@ -110,7 +110,7 @@ fuzz_target!(|bytes: &[u8]| {
                 let length = [0, 8, 48, 49, 1200, 40_000, 300_000][usize::from(step / 6) % 7];
                 let message = vec![step; length];
                 let (head, tail) = message.split_at(length / 3);
-                let _ = ring.send(&[head, tail], &world, &mut Disturbed(&world, 0), |offset, more| {
+                let _ = ring.send(head, tail, &world, &mut Disturbed(&world, 0), |offset, more| {
                     assert!(offset + more <= plan.length());
                     world.scribble();
                     step & 64 == 0

@@ -14,8 +14,6 @@ use std::any::{TypeId, type_name};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-/// Messages up to this many bytes are read from the stack.
-const SMALL: usize = 64;
 /// A thread keeps no more room than this for its next message.
 const ROOM_MAX: usize = 1 << 20;
 
@@ -89,7 +87,7 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     with_room(|room| {
         room.clear();
         pack_data_onto(value, "a queue", room).map_err(Unsent::Failed)?;
-        end.send(&[room], patience)
+        end.send(&[], room, patience)
     })
 }
 
@@ -97,33 +95,43 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
 #[inline]
 pub(crate) fn send_bytes(end: &End, bytes: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     let (prefix, length) = varint::write(bytes.len() as u64);
-    end.send(&[&prefix[..length], bytes], patience)
+    end.send(&prefix[..length], bytes, patience)
 }
 
 /// Receives a `Vec<u8>` into `bytes`, which holds the message then, or nothing.
 #[inline]
 pub(crate) fn receive_into(end: &End, bytes: &mut Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unreceived> {
     bytes.clear();
-    let received = end.receive(patience, |incoming| read_bytes(incoming, bytes))?;
-    received.map_err(|error| lost::<Vec<u8>>(end, error))
+    let mut read = Ok(());
+    end.receive(patience, |incoming| read = read_bytes(incoming, bytes))?;
+    read.map_err(|error| lost::<Vec<u8>>(end, error))
 }
 
 /// Receives a value. One that cannot be read is lost.
 #[inline]
 pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Patience) -> Result<T, Unreceived> {
+    // Results are left in variables of this function: small values are not carried from one place to another.
     let received = if is_bytes::<T>() {
-        let mut bytes = Vec::new();
-        end.receive(patience, |incoming| read_bytes(incoming, &mut bytes))?.map(|()| of_bytes(bytes))
+        let (mut bytes, mut read) = (Vec::new(), Ok(()));
+        end.receive(patience, |incoming| read = read_bytes(incoming, &mut bytes))?;
+        read.map(|()| of_bytes(bytes))
     } else {
-        let mut small = [0; SMALL];
-        end.receive(patience, |incoming| read(incoming, &mut small))?.and_then(|copy| match copy {
-            Copied::Small(length) => unpack_data(&small[..length]),
-            Copied::Large(bytes) => {
+        let mut read = Read::Nothing;
+        end.receive(patience, |incoming| {
+            read = match incoming.short() {
+                Some(bytes) => Read::Value(unpack_data(bytes)),
+                None => Read::Bytes(read_large(incoming)),
+            }
+        })?;
+        match read {
+            Read::Value(value) => value,
+            Read::Bytes(bytes) => bytes.and_then(|bytes| {
                 let value = unpack_data(&bytes);
                 keep_room(bytes);
                 value
-            }
-        })
+            }),
+            Read::Nothing => unreachable!("what was received was read"),
+        }
     };
     received.map_err(|error| lost::<T>(end, error))
 }
@@ -136,31 +144,23 @@ fn lost<T>(end: &End, error: Error) -> Unreceived {
     Unreceived::Failed(Error::new(error.kind(), text).with_source(error))
 }
 
-/// A message in this process's own memory.
-enum Copied {
-    /// So many bytes on the stack.
-    Small(usize),
-    /// In the room of this thread.
-    Large(Vec<u8>),
-}
-
-#[inline]
-fn read(incoming: &Incoming<'_>, small: &mut [u8; SMALL]) -> Result<Copied, Error> {
-    match small.get_mut(..incoming.len()) {
-        Some(_) if incoming.is_damaged() => Err(damaged()),
-        Some(small) => {
-            incoming.copy_to(0, small);
-            Ok(Copied::Small(small.len()))
-        }
-        None => read_large(incoming),
-    }
+/// What was read of a message while its receiver held it.
+enum Read<T> {
+    Nothing,
+    /// All, since it is short.
+    Value(Result<T, Error>),
+    /// Its bytes, in the room of this thread: others wait for its memory.
+    Bytes(Result<Vec<u8>, Error>),
 }
 
 #[cold]
-fn read_large(incoming: &Incoming<'_>) -> Result<Copied, Error> {
+fn read_large(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
+    if incoming.is_damaged() {
+        return Err(damaged());
+    }
     let mut bytes = take_room();
     fill(&mut bytes, incoming, 0)?;
-    Ok(Copied::Large(bytes))
+    Ok(bytes)
 }
 
 /// Copies a `Vec<u8>` out of its message.

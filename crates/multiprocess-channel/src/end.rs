@@ -13,6 +13,7 @@ use multiprocess_core::peers::{Found, Side};
 use multiprocess_core::ring::{Incoming, Refused};
 use multiprocess_core::{Environment, Owner, Word};
 use multiprocess_shm::Patience;
+use multiprocess_sys::process::ends_seen;
 use multiprocess_sys::{Error, ErrorKind, clock};
 use serde::{Deserializer, Serializer};
 use std::fmt;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 /// How long a sender that finds room sends on without asking whether a receiver is left.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// How many messages it sends without looking at the clock, which takes as long as half a message.
+const CLOCK_PAUSE: u64 = 16;
 /// How many calls without patience ask between two ticks of the clock, which are some milliseconds apart: one that comes after
 /// others had time to die knows it, and a loop of them is not slowed down.
 const LOOKS_PER_TICK: u64 = 8;
@@ -74,6 +77,10 @@ pub(crate) struct End {
     likely: AtomicU64,
     /// When a sender looks again whether anybody receives, in milliseconds.
     next_look: AtomicU64,
+    /// How many messages it sends until it looks at the clock.
+    clock_pause: AtomicU64,
+    /// How many ends of processes were known to this one when a sender looked last.
+    ends_seen: AtomicU64,
     /// The last tick at which calls without patience looked, and how often: one number.
     looks: AtomicU64,
 }
@@ -83,8 +90,17 @@ impl End {
     pub(crate) fn new(channel: Channel, sides: Sides) -> End {
         let me_word = channel.segment().me_word();
         let zero = || AtomicU64::new(0);
-        let (counted_as, likely, next_look, looks) = (zero(), zero(), zero(), zero());
-        let end = End { channel, sides, me_word, counted_as, likely, next_look, looks };
+        let end = End {
+            channel,
+            sides,
+            me_word,
+            counted_as: zero(),
+            likely: zero(),
+            next_look: zero(),
+            clock_pause: zero(),
+            ends_seen: zero(),
+            looks: zero(),
+        };
         end.me();
         end
     }
@@ -120,16 +136,17 @@ impl End {
         me
     }
 
-    /// Sends the bytes of `parts` as one message.
+    /// Sends `head` and `body`, one behind the other, as one message.
     #[inline]
-    pub(crate) fn send(&self, parts: &[&[u8]], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
-        let (me, peers, table) = (self.me(), self.channel.peers(), self.channel.table());
+    pub(crate) fn send(&self, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+        let (me, peers) = (self.me(), self.channel.peers());
         if !peers.takes_messages() || (self.is_time_to_look() && self.is_alone(Side::Receivers, me)) {
             return Err(Unsent::Disconnected);
         }
         if self.channel.flavour() == Flavour::Plain {
-            return self.put(parts, patience);
+            return self.put(head, body, patience);
         }
+        let table = self.channel.table();
         if !peers.begin_sending(table, me) {
             // Who saw the mark may sleep until it is gone.
             self.wake_all();
@@ -139,7 +156,7 @@ impl End {
         if is_task {
             self.channel.tasks().put();
         }
-        let sent = self.put(parts, patience);
+        let sent = self.put(head, body, patience);
         if is_task && sent.is_err() {
             self.channel.tasks().less(self.channel.segment());
         }
@@ -151,20 +168,19 @@ impl End {
     }
 
     #[inline]
-    fn put(&self, parts: &[&[u8]], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+    fn put(&self, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (channel, mut failure) = (&self.channel, None);
         let mut attention = Attention::new(self, Side::Senders, patience);
         let grow = |offset, length| channel.reserve(offset, length, &mut failure);
-        match channel.ring().send(parts, channel.segment(), &mut attention, grow) {
+        match channel.ring().send(head, body, channel.segment(), &mut attention, grow) {
             Ok(()) => Ok(()),
             Err(refused) => Err(unsent(refused, attention.is_over(), failure, || {
-                let length: usize = parts.iter().map(|part| part.len()).sum();
-                (length, channel.ring().plan().message_max())
+                (head.len().saturating_add(body.len()), channel.ring().plan().message_max())
             })),
         }
     }
 
-    /// Hands the next message to `read`, which should do nothing but copy it.
+    /// Hands the next message to `read`, which should do nothing but copy it, unless it is a short one.
     #[inline]
     pub(crate) fn receive<R>(
         &self,
@@ -218,15 +234,28 @@ impl End {
         }
     }
 
-    /// Whether a sender that has found room should ask who is there.
+    /// Whether a sender should ask who is there although it may find room: some time after it did so, and when this process
+    /// has learnt that another one has ended.
     #[inline]
     fn is_time_to_look(&self) -> bool {
-        let now = coarse_milliseconds();
-        if now < self.next_look.load(Relaxed) {
+        let left = self.clock_pause.load(Relaxed);
+        if left > 0 && self.ends_seen.load(Relaxed) == ends_seen() {
+            self.clock_pause.store(left - 1, Relaxed);
             return false;
         }
-        self.next_look.store(now + LOOK_PAUSE.as_millis() as u64, Relaxed);
-        true
+        self.is_time_by_the_clock()
+    }
+
+    #[cold]
+    fn is_time_by_the_clock(&self) -> bool {
+        let (now, next, seen) = (coarse_milliseconds(), self.next_look.load(Relaxed), ends_seen());
+        let is_time = now >= next || seen != self.ends_seen.swap(seen, Relaxed);
+        if is_time {
+            self.next_look.store(now + LOOK_PAUSE.as_millis() as u64, Relaxed);
+        }
+        // Who sends rarely looks at the clock each time.
+        self.clock_pause.store(if is_time { 0 } else { CLOCK_PAUSE }, Relaxed);
+        is_time
     }
 
     /// Whether a call without patience that finds no message, or no room, should ask who is there.

@@ -127,6 +127,21 @@ fn a_sender_that_never_waits_learns_of_a_killed_receiver() {
 }
 
 #[test]
+fn who_has_seen_the_last_receiver_end_sends_nothing_more() {
+    let (tx, rx) = bounded::<u64>(1 << 10).unwrap();
+    let (ready, is_ready) = bounded(1).unwrap();
+    let child = spawn(stay, (ready, rx)).unwrap();
+    is_ready.recv().unwrap();
+    // So many that it does not look at the clock each time.
+    for number in 0..100 {
+        tx.send(number).unwrap();
+    }
+    child.kill().unwrap();
+    assert!(child.join().is_err());
+    assert!(matches!(tx.send(100), Err(SendError::Disconnected(100))));
+}
+
+#[test]
 fn who_is_left_in_this_process_counts() {
     let (tx, rx) = bounded::<u64>(1).unwrap();
     let (other, last) = (tx.clone(), rx.clone());

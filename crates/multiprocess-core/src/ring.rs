@@ -134,8 +134,8 @@ const PASSED: u32 = 4096;
 /// # assert!(plan.reserved() <= 2048);
 /// // SAFETY: what is reserved is there, and no message is so long that more is asked for.
 /// let ring = unsafe { Ring::at(base, plan) };
-/// assert_eq!(ring.send(&[b"to ", b"be"], &environment, &mut patience, |_, _| false), Ok(()));
-/// assert_eq!(ring.send(&[b"or"], &environment, &mut patience, |_, _| false), Err(Refused::Full));
+/// assert_eq!(ring.send(b"to ", b"be", &environment, &mut patience, |_, _| false), Ok(()));
+/// assert_eq!(ring.send(b"", b"or", &environment, &mut patience, |_, _| false), Err(Refused::Full));
 /// let length = ring.receive(&environment, &mut patience, |message| message.len());
 /// assert_eq!(length, Some(5));
 /// ```

@@ -38,11 +38,11 @@ impl Shared {
     }
 
     fn send(&self, bytes: &[u8], process: &Process) {
-        self.ring().send(&[bytes], process, &mut process.patient(), |_, _| true).expect("patience has no end");
+        self.ring().send(&[], bytes, process, &mut process.patient(), |_, _| true).expect("patience has no end");
     }
 
     fn try_send(&self, bytes: &[u8], process: &Process) -> bool {
-        self.ring().send(&[bytes], process, &mut process.hasty(0), |_, _| true).is_ok()
+        self.ring().send(&[], bytes, process, &mut process.hasty(0), |_, _| true).is_ok()
     }
 
     fn receive(&self, process: &Process) -> u8 {
@@ -206,7 +206,7 @@ fn a_receiver_that_dies_takes_one_message_with_it() {
             let newcomer = other.world.join(0);
             other.receive(&newcomer)
         });
-        let sent = shared.ring().send(&[&[2]], &survivor, &mut survivor.patient(), |_, _| true);
+        let sent = shared.ring().send(&[], &[2], &survivor, &mut survivor.patient(), |_, _| true);
         assert_eq!((sent, thread.join().unwrap()), (Ok(()), 2));
     });
 }
@@ -235,7 +235,7 @@ fn a_sender_that_dies_before_it_wakes_leaves_nobody_asleep() {
         let thread = thread::spawn(move || {
             let doomed = victim.doomed(Kill::Wake);
             let ring = other.ring();
-            killed(&victim, || ring.send(&[&[1]], &doomed, &mut doomed.patient(), |_, _| true));
+            killed(&victim, || ring.send(&[], &[1], &doomed, &mut doomed.patient(), |_, _| true));
         });
         assert_eq!(shared.receive(&survivor), 1);
         thread.join().unwrap();

@@ -192,7 +192,7 @@ pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
     let before = bytes.len();
     let mut writer = Writer::new(Some(carrier), bytes);
     let written = value.serialize(&mut writer).and_then(|_| writer.finish());
-    drop(writer);
+    writer.end();
     written.map_err(|failure| {
         bytes.truncate(before);
         unpackable(failure, type_name::<T>())

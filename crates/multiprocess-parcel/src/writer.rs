@@ -74,6 +74,14 @@ impl<'c> Writer<'c> {
         self.luggage.map_or_else(Default::default, |luggage| (luggage.handles, luggage.kept))
     }
 
+    /// Drops it; most have nothing that would have to be dropped.
+    #[inline]
+    pub(crate) fn end(self) {
+        if self.luggage.is_none() {
+            mem::forget(self);
+        }
+    }
+
     fn luggage(&mut self) -> &mut Luggage {
         self.luggage.get_or_insert_default()
     }
@@ -85,16 +93,13 @@ impl<'c> Writer<'c> {
 
     /// Counts and indexes: a varint, of one byte nearly always.
     #[inline]
-    fn number(&mut self, number: usize) -> Result<(), Failure> {
-        match u8::try_from(number) {
-            Ok(byte @ ..0x80) => leaf((&mut self.postcard).serialize_u8(byte)),
-            _ => leaf((&mut self.postcard).serialize_u64(number as u64)),
-        }
+    fn number(&mut self, number: usize) {
+        self.postcard.output.varint(number as u64);
     }
 
     #[inline]
     fn variant(&mut self, index: u32, name: &str) -> Result<(), Failure> {
-        self.number(index as usize)?;
+        self.number(index as usize);
         self.postcard.output.extend(&Mark::EMPTY.with(name).bytes());
         Ok(())
     }
@@ -132,7 +137,7 @@ impl<'c> Writer<'c> {
     /// Writes a sequence of bytes; see `octet`.
     #[inline]
     fn octets<T: Serialize>(&mut self, len: usize, octets: impl Iterator<Item = T>) -> Result<Written, Failure> {
-        self.number(len)?;
+        self.number(len);
         self.enter()?;
         let start = self.position();
         let mut misled = false;
@@ -155,7 +160,7 @@ impl<'c> Writer<'c> {
         }
         let handle = handle::collect(|| value.serialize(&mut *self))?;
         let place = self.luggage().handles.len();
-        self.number(place)?;
+        self.number(place);
         self.luggage().handles.push(handle);
         Ok(Written(()))
     }
@@ -198,6 +203,24 @@ impl Output<'_> {
         self.0.extend_from_slice(bytes);
     }
 
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if self.0.len() == self.0.capacity() {
+            self.grow(1);
+        }
+        self.0.push(byte);
+    }
+
+    /// A number as postcard writes it, byte by byte: a copy of so few costs more.
+    #[inline]
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.push(number as u8);
+    }
+
     #[cold]
     fn grow(&mut self, more: usize) {
         self.0.reserve(more.max(Self::ROOM));
@@ -215,10 +238,7 @@ impl postcard::ser_flavors::Flavor for Output<'_> {
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        if self.0.len() == self.0.capacity() {
-            self.grow(1);
-        }
-        self.0.push(byte);
+        self.push(byte);
         Ok(())
     }
 
@@ -244,6 +264,21 @@ macro_rules! leaves {
     )* };
 }
 
+/// Numbers of several bytes: a varint, the sign in the lowest bit.
+macro_rules! numbers {
+    ($($method:ident $type:ident $number:expr;)*) => { $(
+        #[inline]
+        fn $method(self, $type: $type) -> Result<Written, Failure> {
+            self.postcard.output.varint($number);
+            Ok(Written(()))
+        }
+    )* };
+}
+
+const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
 impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     type Ok = Written;
     type Error = Failure;
@@ -258,20 +293,23 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     leaves! {
         serialize_bool bool;
         serialize_i8 i8;
-        serialize_i16 i16;
-        serialize_i32 i32;
-        serialize_i64 i64;
         serialize_i128 i128;
         serialize_u8 u8;
-        serialize_u16 u16;
-        serialize_u32 u32;
-        serialize_u64 u64;
         serialize_u128 u128;
         serialize_f32 f32;
         serialize_f64 f64;
         serialize_char char;
         serialize_str &str;
         serialize_bytes &[u8];
+    }
+
+    numbers! {
+        serialize_i16 i16 zigzag(i16.into());
+        serialize_i32 i32 zigzag(i32.into());
+        serialize_i64 i64 zigzag(i64);
+        serialize_u16 u16 u16.into();
+        serialize_u32 u32 u32.into();
+        serialize_u64 u64 u64;
     }
 
     #[inline]
@@ -333,7 +371,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Elements<'w, 'c>, Failure> {
         let len = len.ok_or_else(|| Failure::new("a sequence does not tell its length beforehand"))?;
-        self.number(len)?;
+        self.number(len);
         Elements::begin(self, len)
     }
 
@@ -344,7 +382,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
 
     #[inline]
     fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Values<'w, 'c>, Failure> {
-        self.number(len)?;
+        self.number(len);
         Values::begin(self, name, len)
     }
 
@@ -357,7 +395,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         len: usize,
     ) -> Result<Values<'w, 'c>, Failure> {
         self.variant(index, variant)?;
-        self.number(len)?;
+        self.number(len);
         Values::begin(self, variant, len)
     }
 
@@ -365,7 +403,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     fn serialize_map(self, len: Option<usize>) -> Result<Entries<'w, 'c>, Failure> {
         let unknown = "a map does not tell its length beforehand, as with `#[serde(flatten)]`";
         let len = len.ok_or_else(|| Failure::new(unknown))?;
-        self.number(len)?;
+        self.number(len);
         Entries::begin(self, len)
     }
 
@@ -412,7 +450,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         let start = self.position();
         write!(self.postcard.output, "{value}").map_err(|_| Failure::new("a text inside it cannot be formatted"))?;
         let len = self.position() - start;
-        self.number(len)?;
+        self.number(len);
         // The length belongs before the text, and is known only now.
         let prefix = self.position() - start - len;
         self.postcard.output.0[start..].rotate_right(prefix);

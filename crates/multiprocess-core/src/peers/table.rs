@@ -38,6 +38,7 @@ pub struct Table<'a>(&'a [Peer]);
 
 impl<'a> Table<'a> {
     /// The table that lies in `peers`, one for each slot. What is left over of a multiple of [`SPREAD`] is not used.
+    #[inline]
     pub fn new(peers: &'a [Peer]) -> Table<'a> {
         Table(&peers[..peers.len() - peers.len() % SPREAD])
     }

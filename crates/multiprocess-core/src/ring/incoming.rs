@@ -1,7 +1,7 @@
 //! A message in the hands of its receiver.
 
 use super::Ring;
-use super::plan::{INLINE, INLINE_WORDS};
+use super::plan::INLINE_WORDS;
 use super::pool::Chain;
 use core::cell::Cell;
 use core::mem::MaybeUninit;
@@ -12,7 +12,7 @@ pub struct Incoming<'a> {
     ring: &'a Ring<'a>,
     length: u64,
     damaged: bool,
-    words: [u64; INLINE_WORDS],
+    words: &'a [u64; INLINE_WORDS],
     /// Where it lies if it is not in `words`.
     chain: Chain,
     /// A place in the chain: how many blocks are before this one.
@@ -25,13 +25,18 @@ impl<'a> Incoming<'a> {
         ring: &'a Ring<'a>,
         length: u64,
         damaged: bool,
-        words: [u64; INLINE_WORDS],
+        words: &'a [u64; INLINE_WORDS],
         chain: Chain,
     ) -> Incoming<'a> {
         Incoming { ring, length, damaged, words, chain, place: Cell::new((0, chain.first)) }
     }
 
+    /// Whether it has blocks.
     #[inline]
+    pub(super) fn is_long(&self) -> bool {
+        self.chain.count > 0
+    }
+
     pub(super) fn chain(&self) -> Chain {
         self.chain
     }
@@ -47,6 +52,19 @@ impl<'a> Incoming<'a> {
     /// length is 0.
     pub fn is_damaged(&self) -> bool {
         self.damaged
+    }
+
+    /// All bytes of a message that is short enough to lie in its cell. None of a longer one, and of a damaged one.
+    #[inline]
+    pub fn short(&self) -> Option<&[u8]> {
+        (!self.is_long() && !self.damaged).then(|| self.inline())
+    }
+
+    #[inline]
+    fn inline(&self) -> &[u8] {
+        let length = (self.length as usize).min(size_of_val(self.words));
+        // SAFETY: so many bytes are there, initialised, and borrowed for as long.
+        unsafe { core::slice::from_raw_parts(self.words.as_ptr().cast(), length) }
     }
 
     /// Copies the bytes from `offset` on into `into`. Cheapest from the beginning to the end.
@@ -71,14 +89,10 @@ impl<'a> Incoming<'a> {
     pub fn copy_to_uninit(&self, offset: usize, into: &mut [MaybeUninit<u8>]) {
         let end = offset.checked_add(into.len());
         assert!(end.is_some_and(|end| end <= self.len()), "a message is read only as far as it goes");
-        if self.chain.count > 0 {
+        if self.is_long() {
             return self.copy_blocks(offset as u64, into);
         }
-        let mut bytes = [0; INLINE as usize];
-        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.words) {
-            *bytes = word.to_ne_bytes();
-        }
-        into.write_copy_of_slice(&bytes[offset..offset + into.len()]);
+        into.write_copy_of_slice(&self.inline()[offset..offset + into.len()]);
     }
 
     fn copy_blocks(&self, offset: u64, mut into: &mut [MaybeUninit<u8>]) {

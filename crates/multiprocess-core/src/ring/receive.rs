@@ -13,14 +13,14 @@ use crate::wait::{Environment, Step, Wait};
 struct Finish<'r, E: Environment> {
     ring: &'r Ring<'r>,
     world: &'r E,
-    chain: Chain,
+    message: &'r Incoming<'r>,
 }
 
 impl<E: Environment> Drop for Finish<'_, E> {
     #[inline]
     fn drop(&mut self) {
-        if self.chain.count > 0 {
-            self.ring.give_back(self.chain, self.world);
+        if self.message.is_long() {
+            self.ring.give_back(self.message.chain(), self.world);
         }
     }
 }
@@ -43,8 +43,9 @@ impl<'a> Ring<'a> {
             Some(at) => (at, false),
             None => self.take_slowly(me, world, wait)?,
         };
-        let message = self.empty(at, me);
-        let finish = Finish { ring: self, world, chain: message.chain() };
+        let mut words = [0; INLINE_WORDS];
+        let message = self.empty(at, me, &mut words);
+        let _finish = Finish { ring: self, world, message: &message };
         self.pass(plan::HEAD, at);
         // Pairs with `ring.await_room`.
         light_fence!("ring.received");
@@ -54,17 +55,14 @@ impl<'a> Ring<'a> {
         if slept && self.items().is_awaited() && !self.is_empty() {
             self.items().wake(1, world);
         }
-        let result = read(&message);
-        drop(finish);
-        Some(result)
+        Some(read(&message))
     }
 
     /// Copies the message out of the cell that this process holds, or holds its blocks, and frees the cell.
     #[inline]
-    fn empty(&self, at: Position, me: Owner) -> Incoming<'_> {
+    fn empty<'i>(&'i self, at: Position, me: Owner, words: &'i mut [u64; INLINE_WORDS]) -> Incoming<'i> {
         let offset = self.plan.cell(at.index());
         let length = self.memory.load(offset + 8);
-        let mut words = [0; INLINE_WORDS];
         let mut chain = Chain::none(0);
         let mut damaged = false;
         if length <= INLINE {

@@ -1,7 +1,7 @@
 //! Putting a message into the ring.
 
 use super::cell::{self, Seen};
-use super::plan::{self, INLINE, INLINE_WORDS, PAGE};
+use super::plan::{self, INLINE, PAGE};
 use super::pool::{Chain, Shortage};
 use super::position::Position;
 use super::{PASSED, Plan, Ring};
@@ -31,26 +31,13 @@ pub(super) enum Blocked {
     Absent(Position),
 }
 
-/// What is written into a cell: the length, and the message or its first block.
-pub(super) struct Content {
-    length: u64,
-    words: [u64; INLINE_WORDS],
-    used: usize,
-}
-
-impl Content {
-    /// All of a message.
-    #[inline]
-    pub(super) fn whole(parts: &[&[u8]], length: u64) -> Content {
-        Content { length, words: gathered(parts), used: length.div_ceil(8) as usize }
-    }
-
-    /// Where a message lies.
-    pub(super) fn of(chain: Chain, length: u64) -> Content {
-        let mut words = [0; INLINE_WORDS];
-        words[0] = chain.first;
-        Content { length, words, used: 1 }
-    }
+/// What is written into a cell.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'b> {
+    /// All of a message that fits.
+    Short(&'b [u8]),
+    /// Where a longer one lies, and its length.
+    Long(Chain, u64),
 }
 
 /// Blocks that are given back unless they are queued.
@@ -81,8 +68,8 @@ impl<E: Environment> Drop for Held<'_, E> {
 }
 
 impl<'a> Ring<'a> {
-    /// Sends the concatenation of `parts` as one message, when there is room while `wait` has patience. `grow` is asked
-    /// for memory, by offset and length, before it is used first; it may be asked for the same memory again.
+    /// Sends `head` and `body`, one behind the other, as one message, when there is room while `wait` has patience. `grow` is
+    /// asked for memory, by offset and length, before it is used first; it may be asked for the same memory again.
     ///
     /// # Errors
     ///
@@ -94,22 +81,29 @@ impl<'a> Ring<'a> {
     #[inline]
     pub fn send(
         &self,
-        parts: &[&[u8]],
+        head: &[u8],
+        body: &[u8],
         world: &impl Environment,
         wait: &mut impl Wait,
         mut grow: impl FnMut(u64, u64) -> bool,
     ) -> Result<(), Refused> {
-        let length = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.len() as u64));
+        let length = (head.len() as u64).saturating_add(body.len() as u64);
         if length > INLINE {
-            return self.send_large(parts, length, world, wait, &mut grow);
+            return self.send_large([head, body], length, world, wait, &mut grow);
         }
-        self.enqueue(&Content::whole(parts, length), None, world, wait, &mut grow)
+        if head.is_empty() {
+            return self.enqueue(Content::Short(body), world, wait, &mut grow);
+        }
+        let mut whole = [0; INLINE as usize];
+        whole[..head.len()].copy_from_slice(head);
+        whole[head.len()..length as usize].copy_from_slice(body);
+        self.enqueue(Content::Short(&whole[..length as usize]), world, wait, &mut grow)
     }
 
     #[cold]
     fn send_large(
         &self,
-        parts: &[&[u8]],
+        parts: [&[u8]; 2],
         length: u64,
         world: &impl Environment,
         wait: &mut impl Wait,
@@ -122,7 +116,7 @@ impl<'a> Ring<'a> {
         let slept = self.await_room(world, wait)?;
         let sent = self.hold(length, world, wait, grow).and_then(|held| {
             self.fill(held.chain, parts);
-            self.enqueue(&Content::of(held.chain, length), Some(held.chain), world, wait, grow)?;
+            self.enqueue(Content::Long(held.chain, length), world, wait, grow)?;
             core::mem::forget(held);
             Ok(())
         });
@@ -135,8 +129,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn enqueue(
         &self,
-        content: &Content,
-        chain: Option<Chain>,
+        content: Content<'_>,
         world: &impl Environment,
         wait: &mut impl Wait,
         grow: &mut dyn FnMut(u64, u64) -> bool,
@@ -146,7 +139,7 @@ impl<'a> Ring<'a> {
             Ok(at) => (at, false),
             Err(blocked) => self.claim_slowly(blocked, me, world, wait, grow)?,
         };
-        self.write(at, content, chain);
+        self.write(at, content);
         // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
         self.cell(at).store(cell::full(at), order!("ring.publish", Release));
         self.pass(plan::TAIL, at);
@@ -162,15 +155,29 @@ impl<'a> Ring<'a> {
     }
 
     /// Writes what the cell that this process holds is to contain.
+    ///
+    /// The bytes of a short message are read here and not before: they have just been written, one or a few at a time, and
+    /// to read several of them at once would have to wait for that, had not the exchange that claimed the cell done so.
     #[inline]
-    pub(super) fn write(&self, at: Position, content: &Content, chain: Option<Chain>) {
+    pub(super) fn write(&self, at: Position, content: Content<'_>) {
         let offset = self.plan.cell(at.index());
-        self.memory.store(offset + 8, content.length);
-        for (place, word) in (0..).zip(&content.words[..content.used]) {
-            self.memory.store(offset + 16 + 8 * place, *word);
-        }
-        if let Some(chain) = chain {
-            self.pool(chain.class).queue(chain.first, chain.count, at);
+        match content {
+            Content::Short(bytes) => {
+                self.memory.store(offset + 8, bytes.len() as u64);
+                let (words, rest) = bytes.as_chunks::<8>();
+                for (place, word) in (2..).zip(words) {
+                    self.memory.store(offset + 8 * place, u64::from_ne_bytes(*word));
+                }
+                if !rest.is_empty() {
+                    let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                    self.memory.store(offset + 16 + 8 * words.len() as u64, last.to_le());
+                }
+            }
+            Content::Long(chain, length) => {
+                self.memory.store(offset + 8, length);
+                self.memory.store(offset + 16, chain.first);
+                self.pool(chain.class).queue(chain.first, chain.count, at);
+            }
         }
     }
 
@@ -322,9 +329,9 @@ impl<'a> Ring<'a> {
     }
 
     /// Copies `parts` into the blocks of `chain`, one behind the other.
-    pub(super) fn fill(&self, chain: Chain, parts: &[&[u8]]) {
+    pub(super) fn fill(&self, chain: Chain, parts: [&[u8]; 2]) {
         let pool = self.pool(chain.class);
-        let mut parts = parts.iter().copied();
+        let mut parts = parts.into_iter();
         let mut part = parts.next().unwrap_or_default();
         pool.each(chain.first, chain.count, |block| {
             let mut at = 0;
@@ -341,21 +348,4 @@ impl<'a> Ring<'a> {
             true
         });
     }
-}
-
-/// The words of a message that fits into a cell.
-#[inline]
-fn gathered(parts: &[&[u8]]) -> [u64; INLINE_WORDS] {
-    let mut bytes = [0; INLINE as usize];
-    let mut at = 0;
-    for part in parts {
-        let end = at + part.len();
-        bytes[at..end].copy_from_slice(part);
-        at = end;
-    }
-    let mut words = [0; INLINE_WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_ne_bytes(*bytes);
-    }
-    words
 }

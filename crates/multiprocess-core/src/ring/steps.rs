@@ -23,14 +23,14 @@ impl Ring<'_> {
         let length = bytes.len() as u64;
         if length <= plan::INLINE {
             let at = self.claim(world.me(), true).expect("there is room");
-            return self.write(at, &Content::whole(&[bytes], length), None);
+            return self.write(at, Content::Short(bytes));
         }
         // Others may have the blocks: then it does not come so far.
         let Ok(held) = self.hold(length, world, wait, &mut |_, _| true) else { return };
-        self.fill(held.chain, &[bytes]);
+        self.fill(held.chain, [&[], bytes]);
         if until == Until::Written {
             let at = self.claim(world.me(), true).expect("there is room");
-            self.write(at, &Content::of(held.chain, length), Some(held.chain));
+            self.write(at, Content::Long(held.chain, length));
         }
         core::mem::forget(held);
     }
@@ -43,7 +43,7 @@ impl Ring<'_> {
     /// What a sender of so many bytes does first; it writes to the blocks.
     pub fn hold_blocks(&self, length: u64, world: &impl Environment, wait: &mut impl Wait) {
         if let Ok(held) = self.hold(length, world, wait, &mut |_, _| true) {
-            self.fill(held.chain, &[&[9; 16][..length as usize]]);
+            self.fill(held.chain, [&[], &[9; 16][..length as usize]]);
         }
     }
 

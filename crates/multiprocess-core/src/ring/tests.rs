@@ -41,7 +41,7 @@ impl Heap {
 
 /// Sends without patience.
 fn send(ring: Ring<'_>, bytes: &[u8], world: &Staged) -> Result<(), Refused> {
-    ring.send(&[bytes], world, &mut none(), |_, _| true)
+    ring.send(&[], bytes, world, &mut none(), |_, _| true)
 }
 
 /// Receives without patience.

@@ -181,7 +181,7 @@ impl<'w, 'c> Fields<'w, 'c> {
         left: usize,
     ) -> Result<Fields<'w, 'c>, Failure> {
         writer.enter()?;
-        writer.number(left)?;
+        writer.number(left);
         let mark_at = writer.position();
         writer.postcard.output.extend(&[0; 2]);
         Ok(Fields { writer, name, left, mark: Mark::EMPTY, mark_at })

@@ -8,6 +8,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, Wait
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use super::clone::{Cloner, is_alone};
 pub use super::fork_guard::ForkGuard;
@@ -144,7 +145,11 @@ impl Process {
     ///
     /// The operating system refused.
     pub fn wait(&self, deadline: Deadline) -> Result<bool, Error> {
-        Ok(readable([self.0.as_fd()], deadline)?[0])
+        let ended = readable([self.0.as_fd()], deadline)?[0];
+        if ended {
+            end_seen();
+        }
+        Ok(ended)
     }
 
     /// Takes the status of a child that has ended, without waiting.
@@ -155,7 +160,10 @@ impl Process {
     pub fn reap(&self) -> Result<Reaped, Error> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         match seam::retry("waitid", || rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options)) {
-            Ok(Some(status)) => Ok(Reaped::Ended(exit_status(&status))),
+            Ok(Some(status)) => {
+                end_seen();
+                Ok(Reaped::Ended(exit_status(&status)))
+            }
             Ok(None) => Ok(Reaped::Running),
             Err(Errno::CHILD) if !self.has_ended()? => Ok(Reaped::Running),
             Err(Errno::CHILD) => Ok(Reaped::Elsewhere(self.last_status())),
@@ -198,6 +206,28 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `_IOWR(0xff, 11, struct pidfd_info)`.
 const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b;
 
+/// See [`ends_seen`].
+static ENDS_SEEN: AtomicU64 = AtomicU64::new(0);
+
+fn end_seen() {
+    ENDS_SEEN.fetch_add(1, Relaxed);
+}
+
+/// A number that grows when this process has seen that another one has ended. Who knows that much, because it has waited for
+/// it, sees that it has grown.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_sys::process::ends_seen;
+///
+/// assert!(ends_seen() <= ends_seen());
+/// ```
+#[inline]
+pub fn ends_seen() -> u64 {
+    ENDS_SEEN.load(Relaxed)
+}
+
 fn exit_status(status: &WaitIdStatus) -> ExitStatus {
     let code = status.exit_status().map(|code| (code & 0xff) << 8);
     let signal = status.terminating_signal().map(|signal| signal | if status.dumped() { 0x80 } else { 0 });
@@ -212,7 +242,10 @@ fn exit_status(status: &WaitIdStatus) -> ExitStatus {
 pub fn reap_any() -> Result<Option<(u32, ExitStatus)>, Error> {
     const THREAD_ONLY: WaitOptions = WaitOptions::from_bits_retain(0x2000_0000); // __WNOTHREAD of waitpid(2)
     match seam::retry("wait4", || rustix::process::wait(WaitOptions::NOHANG | THREAD_ONLY)) {
-        Ok(Some((pid, status))) => Ok(Some((number(pid), ExitStatus::from_raw(status.as_raw())))),
+        Ok(Some((pid, status))) => {
+            end_seen();
+            Ok(Some((number(pid), ExitStatus::from_raw(status.as_raw()))))
+        }
         Ok(None) | Err(Errno::CHILD) => Ok(None),
         Err(e) => Err(Error::os("reaping children", e)),
     }
@@ -226,7 +259,10 @@ pub fn reap_any() -> Result<Option<(u32, ExitStatus)>, Error> {
 pub fn reap_number(id: u32) -> Result<Option<ExitStatus>, Error> {
     let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else { return Ok(None) };
     match seam::retry("wait4", || rustix::process::waitpid(Some(pid), WaitOptions::NOHANG)) {
-        Ok(Some((_, status))) => Ok(Some(ExitStatus::from_raw(status.as_raw()))),
+        Ok(Some((_, status))) => {
+            end_seen();
+            Ok(Some(ExitStatus::from_raw(status.as_raw())))
+        }
         Ok(None) | Err(Errno::CHILD) => Ok(None),
         Err(e) => Err(Error::os("reaping a child", e)),
     }

@@ -18,7 +18,7 @@ fn asked_for(length: usize) -> u64 {
     let asked = Cell::new(0);
     for number in 0..1000 {
         let bytes = message(length, number);
-        ring.send(&[&bytes], &me, &mut none(), |_, length| {
+        ring.send(&[], &bytes, &me, &mut none(), |_, length| {
             asked.set(asked.get() + length);
             true
         })
@@ -71,12 +71,12 @@ fn without_memory_that_others_hold_it_waits() {
     let scarce = |offset: u64, _: u64| offset == heap.plan.classes[0].table / 4096 * 4096 || ring.is_empty();
     let bytes = message(1000, 1);
     let mut sent = 0;
-    while ring.send(&[&bytes], &me, &mut none(), scarce) == Ok(()) {
+    while ring.send(&[], &bytes, &me, &mut none(), scarce) == Ok(()) {
         sent += 1;
     }
     assert!(sent > 0);
     let mut during = Steps { probed: true, sleeps: 1, during: || _ = receive(ring, &me) };
-    assert_eq!(ring.send(&[&bytes], &me, &mut during, scarce), Ok(()));
+    assert_eq!(ring.send(&[], &bytes, &me, &mut during, scarce), Ok(()));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_reader_that_panics_gives_everything_back() {
             asked.set(asked.get() + more);
             true
         };
-        ring.send(&[&message(length, 1)], &me, &mut none(), grow).unwrap();
+        ring.send(&[], &message(length, 1), &me, &mut none(), grow).unwrap();
         let panic = || ring.receive(&me, &mut none(), |_| panic!("a reader's own"));
         assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
         assert!(ring.is_empty());
@@ -121,7 +121,7 @@ fn what_the_caller_holds_itself_is_not_waited_for() {
         let ring = heap.ring();
         let asked = Cell::new(0);
         let grow = |_, _| asked.replace(asked.get() + 1) != failing;
-        let sent = ring.send(&[&message(200_000, 1)], &me, &mut none(), grow);
+        let sent = ring.send(&[], &message(200_000, 1), &me, &mut none(), grow);
         assert!(matches!(sent, Ok(()) | Err(Refused::NoMemory)), "call {failing}: {sent:?}");
         assert_eq!(sent.is_err(), asked.get() > failing, "call {failing}");
         send(ring, &message(200_000, 2), &me).unwrap();

@@ -82,7 +82,7 @@ fn any_bytes_at_any_time_are_survived() {
             vandal().scribble(round as u64 % 7);
             me.dead.set((round % 3 == 0).then_some(OTHER));
             let bytes = message([5, 1000, 20_000, 200_000][random.borrow_mut().next() as usize >> 40 & 3], round);
-            let _ = ring.send(&[&bytes], &me, &mut vandal(), |offset, length| {
+            let _ = ring.send(&[], &bytes, &me, &mut vandal(), |offset, length| {
                 assert!(offset + length <= heap.plan.length());
                 vandal().scribble(1);
                 round % 5 > 0

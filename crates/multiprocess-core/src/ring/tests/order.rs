@@ -18,14 +18,15 @@ fn messages_of_all_lengths_come_out_as_they_went_in() {
 }
 
 #[test]
-fn parts_are_one_message() {
+fn head_and_body_are_one_message() {
     let (heap, me) = (heap(2), process(ME));
     let ring = heap.ring();
-    for lengths in [[0, 3, 0, 5], [1000, 0, 1, 151], [0, 9000, 1, 70000], [69632, 0, 69632, 0]] {
-        let parts: Vec<_> = lengths.iter().map(|length| message(*length, 3)).collect();
-        let slices: Vec<_> = parts.iter().map(Vec::as_slice).collect();
-        assert_eq!(ring.send(&slices, &me, &mut none(), |_, _| true), Ok(()));
-        assert_eq!(receive(ring, &me), Some(parts.concat()));
+    for lengths in
+        [[0, 3], [3, 5], [8, 40], [47, 1], [1, 48], [1000, 152], [1, 9000], [9000, 70000], [69632, 69632], [69632, 0]]
+    {
+        let [head, body] = lengths.map(|length| message(length, 3));
+        assert_eq!(ring.send(&head, &body, &me, &mut none(), |_, _| true), Ok(()));
+        assert_eq!(receive(ring, &me), Some([head, body].concat()));
     }
 }
 
@@ -44,6 +45,18 @@ fn a_message_can_be_read_in_pieces_and_again() {
             }
         };
         assert_eq!(ring.receive(&me, &mut none(), read), Some(()));
+    }
+}
+
+#[test]
+fn a_short_message_can_be_seen_where_it_is() {
+    let (heap, me) = (heap(1), process(ME));
+    let ring = heap.ring();
+    for length in 0..60 {
+        let bytes = message(length, 5);
+        send(ring, &bytes, &me).unwrap();
+        let short = ring.receive(&me, &mut none(), |incoming| incoming.short().map(<[u8]>::to_vec));
+        assert_eq!(short, Some((length <= 48).then_some(bytes)));
     }
 }
 
@@ -104,8 +117,8 @@ fn it_is_like_a_queue_of_bounded_length() {
 #[test]
 fn a_message_that_is_too_long_is_refused() {
     let (heap, me) = (heap(1), process(ME));
-    let most = vec![0; Plan::MESSAGE_MAX as usize / 2];
-    let sent = heap.ring().send(&[&most, &[1], &most], &me, &mut none(), |_, _| true);
+    let most = vec![0; Plan::MESSAGE_MAX as usize];
+    let sent = heap.ring().send(&[1], &most, &me, &mut none(), |_, _| true);
     assert_eq!(sent, Err(Refused::TooLarge));
 }
 
@@ -115,7 +128,7 @@ fn memory_is_asked_for_before_it_is_used() {
     let (ring, plan) = (heap.ring(), heap.plan);
     let asked = RefCell::new(Vec::new());
     let sending = |length: usize, allow: bool| {
-        ring.send(&[&message(length, 0)], &me, &mut none(), |offset, length| {
+        ring.send(&[], &message(length, 0), &me, &mut none(), |offset, length| {
             assert!(length > 0 && offset + length <= plan.length(), "{offset} + {length}");
             asked.borrow_mut().push((offset, length));
             allow
@@ -154,7 +167,7 @@ fn who_sleeps_is_woken() {
     send(ring, &[1], &me).unwrap();
     assert_eq!(*me.woken.take(), [(items, 1)]);
     let mut during = Steps { probed: true, sleeps: 1, during: || me.sleepers.set(1) };
-    assert_eq!(ring.send(&[&[2]], &me, &mut during, |_, _| true), Err(Refused::Full));
+    assert_eq!(ring.send(&[], &[2], &me, &mut during, |_, _| true), Err(Refused::Full));
     let room = core::ptr::from_ref(ring.announce_sender().0) as usize;
     assert_eq!(receive(ring, &me), Some(vec![1]));
     assert_eq!(*me.woken.take(), [(room, 1)]);
@@ -177,7 +190,7 @@ fn what_comes_before_the_sleep_is_taken_without_it() {
     assert_eq!(ring.receive(&me, &mut during, whole), Some(vec![1]));
     send(ring, &[2], &me).unwrap();
     let mut during = Steps { probed: true, sleeps: 1, during: || _ = receive(ring, &me) };
-    assert_eq!(ring.send(&[&[3]], &me, &mut during, |_, _| true), Ok(()));
+    assert_eq!(ring.send(&[], &[3], &me, &mut during, |_, _| true), Ok(()));
     assert_eq!(receive(ring, &me), Some(vec![3]));
 }
 
