@@ -261,16 +261,16 @@ impl Condition {
 
     /// Calls `f` with each slot that has counted somebody.
     fn each_used(&self, slots: &[AtomicU64], mut f: impl FnMut(usize, Count)) {
-        for (group, slots) in slots.chunks(64).enumerate().take(USED) {
-            let mut used = self.used[group].load(Ordering::Relaxed);
+        for (group, used) in self.used.iter().enumerate() {
+            let mut used = used.load(Ordering::Relaxed);
             while used != 0 {
-                let at = used.trailing_zeros() as usize;
+                let slot = group * 64 + used.trailing_zeros() as usize;
                 used &= used - 1;
-                let Some(word) = slots.get(at) else { continue };
+                let Some(word) = slots.get(slot) else { continue };
                 // Acquire: see `enter`.
                 let count = Count(word.load(order!("condition.count", Acquire)));
                 if !count.is_empty() {
-                    f(group * 64 + at, count);
+                    f(slot, count);
                 }
             }
         }
