@@ -260,6 +260,8 @@ impl<B: Body> Object<B> {
         if !offset.is_multiple_of(ALIGNMENT) || offset < Group::FIRST + header || offset > allocated {
             return Err(damaged());
         }
+        // What lies there was reserved before anybody could be told of it.
+        segment.check_reserved((offset - header) as u64, (header + body_length::<B>()) as u64)?;
         let unknown = Payload { length: 0, reserved: 0 };
         let place = Place::of(&segment, offset);
         let mut object = Object { segment, place, parameters: Parameters::default(), payload: unknown };
@@ -271,6 +273,7 @@ impl<B: Body> Object<B> {
         if shape.length > (allocated - offset) as u64 {
             return Err(damaged());
         }
+        object.segment.check_reserved(offset as u64, shape.reserved)?;
         check(&parameters)?;
         (object.parameters, object.payload) = (parameters, payload);
         Ok(object)
