@@ -1,15 +1,12 @@
 //! `Condition`: a notified live waiter wakes, whether a waiter or a notifier died.
 
-use super::case::{AFTER, Case, EARLY, Hands, RELEASE, Reply, Stage};
+use super::case::{AFTER, Case, EARLY, Hands, PATIENCE, RELEASE, Reply, Stage};
 use super::forever;
 use multiprocess::{Condition, Group, Mutex, OwnerDied};
 use std::time::Duration;
 
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[wait_one, wait_all, wait_runs_out, notify_one, notify_all];
-
-/// How long a wake-up that must come may take. Whoever waits is measured by what is promised; this only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A condition with its mutex, in one segment.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! `channel::wait`: one that is killed while it waits disturbs nobody, and who waits finds what a killed one has done.
 
-use super::case::{AFTER, Case, EARLY, Hands, RELEASE, Reply, SETUP, Stage};
+use super::case::{AFTER, Case, EARLY, Hands, PATIENCE, RELEASE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::channel::{Receiver, Sender, bounded, wait};
 use multiprocess::{Error, Event};
@@ -8,9 +8,6 @@ use std::time::Duration;
 
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[set, send, events, kinds, receiver];
-
-/// How long a wake-up that must come may take. Whoever waits is measured by what is promised; this only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 type Found = Result<Vec<usize>, Error>;
 
