@@ -1,8 +1,8 @@
 //! A condition: waiters that let a lock go, and notifications that wake exactly so many of them.
 //!
 //! One central word holds an *epoch* (how many notifications there were), *tokens* (how many waiters of earlier epochs may go
-//! on), a flag for sleepers and a number of moves: beginnings and departures. One word for each slot counts the calls of that process: those that
-//! *wait*, and those that were *woken* (took a token) and have not ended.
+//! on), a flag for sleepers and a number of *moves*: beginnings and departures. One word for each slot counts the calls of that
+//! process: those that *wait*, and those that were *woken* (took a token) and have not ended.
 //!
 //! | State of a call | Its slot's word | Central word | Leaves it by |
 //! | --- | --- | --- | --- |
@@ -16,21 +16,25 @@
 //!
 //! A generation that is not the slot's present one is a dead owner's; a newcomer in the slot does what a prober does.
 //!
-//! **begin**, under the lock: (1) mark the slot as used; (2) count; (3) exchange the central word for one with another number of
-//! moves, and note the epoch. **wait**: (1) if the epoch is not as
-//! noted and there is a token: count as woken, exchange the central word for one with a token less, count as not waiting,
-//! depart; (2) else spin, probe, set the flag for sleepers, sleep on the epoch. **depart**: exchange the central word for one
-//! with another number of moves, and with no more tokens than there are waiters. **end**, with the lock: count as not
-//! woken. **notify(n)**: (1) read the central word; (2) count the waiters; (3) exchange it for one with the next epoch and
-//! `n` tokens more, but no more than waiters; (4) wake `n` if the flag was set. If now everybody has a token: all, and the flag
-//! is cleared in the same exchange. Dead owners without woken are not counted, and their words cleared. **probe**: for each
-//! dead owner (1) notify once for each of its woken; (2) clear its word.
+//! **begin**, under the lock: (1) mark the slot as used; (2) count; (3) exchange the central word for one with another number
+//! of moves, and note its epoch. **wait**: (1) if the epoch is not as noted and there is a token: count as woken, exchange the
+//! central word for one with a token less, count as not waiting, depart; (2) else spin, probe, set the flag for sleepers, sleep on
+//! the epoch. **depart**: exchange the central word for one with another number of moves, and with no more tokens than there are
+//! waiters. **end**, with the lock: count as not woken. **notify(n)**: (1) read the central word; (2) count the waiters;
+//! (3) exchange it for one with the next epoch and `n` tokens more, but no more than waiters; (4) wake `n` if the flag was set.
+//! If now everybody has a token: all, and the flag is cleared in the same exchange. Dead owners without woken are not counted,
+//! and their words cleared. **probe**: for each dead owner (1) notify once for each of its woken; (2) clear its word.
 //!
 //! Races: a waiter that lets the lock go and has not gone to sleep finds another epoch. A notification between a waiter's
 //! decision to go and its departure has counted it; the departure then removes the token that nobody wants. A departure
-//! between steps 1 and 3 of a notification makes the exchange fail, so it counts anew. So does a beginning, where somebody notifies
-//! without the lock: one who was not counted, but has noted the epoch before, would take the token of one who was. One who comes
-//! after the notification has noted its epoch, and cannot do that.
+//! between steps 1 and 3 of a notification makes the exchange fail, so it counts anew. So does a beginning, where somebody
+//! notifies without the lock: one that was not counted, but had noted the epoch before, would take the token of one that was.
+//! Whoever comes after the notification has noted its epoch, and cannot do that. (A notifier that stands still between the two
+//! steps for exactly 1,024 moves, or a multiple, in which nothing else of the word changes, does not see them.)
+//!
+//! No notification is lost: a waiter is counted from before it lets the lock go until it has a token, so no cut of the tokens to
+//! the number of waiters goes below those that wait; tokens have no names, so whoever is left takes one; and one that is taken by
+//! somebody who dies before `end` is told by the slot's word.
 //!
 //! Deaths: whoever is killed before its exchange for a token leaves the token; one that sleeps finds it at the end of its slice
 //! at the latest, because an unneeded sleep is bounded. Killed after it, before the end of the call: the slot's word says
