@@ -39,9 +39,9 @@ impl Segment {
     /// use multiprocess_shm::{Segment, Shape};
     ///
     /// let segment = Segment::anonymous(Shape { kind: 7, length: 1 << 30, reserved: 8, parameters: [0; 4] }, |_| {})?;
-    /// assert!(segment.check_reserved(1 << 20, 8192).is_err());
-    /// segment.reserve(1 << 20, 8192)?;
-    /// segment.check_reserved(1 << 20, 8192)?;
+    /// assert!(segment.check_reserved(0, 1 << 20).is_err());
+    /// segment.reserve(0, 1 << 20)?;
+    /// segment.check_reserved(0, 1 << 20)?;
     /// # Ok::<(), multiprocess_sys::Error>(())
     /// ```
     ///
