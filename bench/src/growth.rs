@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::io::{self, PipeWriter, Read};
+use std::io::{self, PipeWriter};
 use std::iter::repeat_n;
 use std::rc::Rc;
 
@@ -125,6 +125,14 @@ fn memory(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
+/// Compares all sizes of ours with the first, and then their growth with that of the peer, whose sizes come behind ours.
+fn take_beside(placement: Placement, names: [&str; 2], mut contenders: Vec<Contender>, options: &Options) {
+    let medians = take(&mut contenders, options);
+    let sizes = contenders.len() / 2;
+    print(placement, &contenders[..sizes], &medians[..sizes], None);
+    print_beside(placement, names, &medians[..sizes], &medians[sizes..]);
+}
+
 /// Sends so many messages before it receives the first, all in this thread.
 fn queued(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>> {
     let names = ["100 messages queued", "10,000 messages queued", "1,000,000 messages queued"];
@@ -132,37 +140,43 @@ fn queued(placement: Placement, options: &Options) -> Result<(), Box<dyn Error>>
     let capacity = 1 << 20;
     let link = Rc::new(channel::bounded::<u64>(capacity)?);
     let peer = Rc::new(crossbeam_channel::bounded::<u64>(capacity));
-    let mut contenders = Vec::new();
-    for (count, name) in QUEUED.into_iter().zip(names) {
-        let (link, times) = (Rc::clone(&link), (100_000 / count).max(1));
-        contenders.push(Contender::each(name, count * times, move || {
-            Some(time(|| {
-                for _ in 0..times {
-                    (0..count).for_each(|number| link.0.send(number.into()).expect("a receiver"));
-                    (0..count).for_each(|_| _ = black_box(link.1.recv().expect("a sender")));
-                }
-            }))
-        }));
-    }
-    for (count, name) in QUEUED.into_iter().zip(peers) {
-        let (peer, times) = (Rc::clone(&peer), (100_000 / count).max(1));
-        contenders.push(Contender::each(name, count * times, move || {
-            Some(time(|| {
-                for _ in 0..times {
-                    (0..count).for_each(|number| peer.0.send(number.into()).expect("a receiver"));
-                    (0..count).for_each(|_| _ = black_box(peer.1.recv().expect("a sender")));
-                }
-            }))
-        }));
-    }
-    let medians = take(&mut contenders, options);
-    print(placement, &contenders[..3], &medians[..3], None);
-    print_beside(placement, ["a queue", "crossbeam's"], &medians[..3], &medians[3..]);
+    let mut contenders = in_queues(names, move |count| {
+        (0..count).for_each(|number| link.0.send(number.into()).expect("a receiver"));
+        (0..count).for_each(|_| _ = black_box(link.1.recv().expect("a sender")));
+    });
+    contenders.extend(in_queues(peers, move |count| {
+        (0..count).for_each(|number| peer.0.send(number.into()).expect("a receiver"));
+        (0..count).for_each(|_| _ = black_box(peer.1.recv().expect("a sender")));
+    }));
+    take_beside(placement, ["a queue", "crossbeam's"], contenders, options);
     Ok(())
+}
+
+/// A contender for each length of a queue, which `fill` fills and empties.
+fn in_queues(names: [&'static str; 3], fill: impl Fn(u32) + Clone + 'static) -> Vec<Contender> {
+    let contender = |(count, name): (u32, &'static str)| {
+        let (fill, times) = (fill.clone(), (100_000 / count).max(1));
+        Contender::each(name, count * times, move || Some(time(|| (0..times).for_each(|_| fill(count)))))
+    };
+    QUEUED.into_iter().zip(names).map(contender).collect()
 }
 
 /// How many messages or locks a sample with many objects has.
 const TURNS: u32 = 20_000;
+
+/// A contender for each number of objects, which are used in turns: after the last one the first one again.
+fn in_turns<T: 'static>(
+    names: [&'static str; 3],
+    make: impl Fn(usize) -> Vec<T>,
+    each: impl Fn(&T) + Copy + 'static,
+) -> Vec<Contender> {
+    let contender = |(count, name)| {
+        let objects = make(count);
+        let turns = move || time(|| objects.iter().cycle().take(TURNS as usize).for_each(each));
+        Contender::each(name, TURNS, move || Some(turns()))
+    };
+    SIZES.into_iter().zip(names).map(contender).collect()
+}
 
 /// As many objects as can be had, up to the number asked for; a line says so if they are fewer.
 fn many<T>(placement: Placement, noun: &str, count: usize, make: impl Fn() -> Result<T, Box<dyn Error>>) -> Vec<T> {
@@ -179,37 +193,22 @@ fn many<T>(placement: Placement, noun: &str, count: usize, make: impl Fn() -> Re
     objects
 }
 
-/// Calls `each` with one object after the other, the first one again after the last.
-fn in_turns<T>(objects: &[T], each: impl Fn(&T)) -> std::time::Duration {
-    time(|| objects.iter().cycle().take(TURNS as usize).for_each(each))
-}
-
 fn channels(placement: Placement, options: &Options) {
     type Link = (Sender<u64>, Receiver<u64>);
+    type Peer = (crossbeam_channel::Sender<u64>, crossbeam_channel::Receiver<u64>);
     let names = ["a message of 1 channel", "a message of 100 channels", "a message of 10,000 channels"];
     let peers = ["crossbeam, 1 channel", "crossbeam, 100 channels", "crossbeam, 10,000 channels"];
     let links = |count| many(placement, "channels", count, || Ok(channel::bounded::<u64>(16)?));
-    let pass = |link: &Link| {
+    let mut contenders = in_turns(names, links, |link: &Link| {
         link.0.send(7).expect("a receiver");
         black_box(link.1.recv().expect("a sender"));
-    };
-    let mut contenders = Vec::new();
-    for (count, name) in SIZES.into_iter().zip(names) {
-        let links: Vec<Link> = links(count);
-        contenders.push(Contender::each(name, TURNS, move || Some(in_turns(&links, pass))));
-    }
-    for (count, name) in SIZES.into_iter().zip(peers) {
-        let links: Vec<_> = (0..count).map(|_| crossbeam_channel::bounded::<u64>(16)).collect();
-        contenders.push(Contender::each(name, TURNS, move || {
-            Some(in_turns(&links, |link| {
-                link.0.send(7).expect("a receiver");
-                black_box(link.1.recv().expect("a sender"));
-            }))
-        }));
-    }
-    let medians = take(&mut contenders, options);
-    print(placement, &contenders[..3], &medians[..3], None);
-    print_beside(placement, ["channels", "crossbeam's"], &medians[..3], &medians[3..]);
+    });
+    let links = |count| (0..count).map(|_| crossbeam_channel::bounded(16)).collect();
+    contenders.extend(in_turns(peers, links, |link: &Peer| {
+        link.0.send(7).expect("a receiver");
+        black_box(link.1.recv().expect("a sender"));
+    }));
+    take_beside(placement, ["channels", "crossbeam's"], contenders, options);
 }
 
 /// Children that have an end of a channel, and wait for the end of a pipe.
@@ -222,7 +221,7 @@ impl Attached {
     fn start(count: usize, end: &Receiver<u64>) -> Result<Attached, Box<dyn Error>> {
         let (reader, gate) = io::pipe()?;
         let mut attached = Attached { gate: Some(gate), children: Vec::with_capacity(count) };
-        let wait = |_end: Receiver<u64>| io::stdin().bytes().for_each(drop);
+        let wait = |_end: Receiver<u64>| _ = io::copy(&mut io::stdin(), &mut io::sink());
         for _ in 0..count {
             let child = Process::new(wait, (end.clone(),)).stdin(reader.try_clone()?).start()?;
             attached.children.push(child);
@@ -264,24 +263,14 @@ fn children(placement: Placement, options: &Options) -> Result<(), Box<dyn Error
 fn locks(placement: Placement, options: &Options) {
     let names = ["a lock of 1", "a lock of 100", "a lock of 10,000"];
     let peers = ["std::sync::Mutex, 1", "std::sync::Mutex, 100", "std::sync::Mutex, 10,000"];
-    let mut contenders = Vec::new();
-    for (count, name) in SIZES.into_iter().zip(names) {
-        let locks = many(placement, "locks", count, || Ok(Mutex::new(0u64)?));
-        contenders.push(Contender::each(name, TURNS, move || {
-            Some(in_turns(&locks, |lock| *lock.lock().expect("nobody dies here") += 1))
-        }));
-    }
-    for (count, name) in SIZES.into_iter().zip(peers) {
-        // Each in a page of its own, as memory that is shared always is.
-        let locks: Vec<_> = (0..count).map(|_| Box::new(Paged(std::sync::Mutex::new(0u64)))).collect();
-        contenders.push(Contender::each(name, TURNS, move || {
-            Some(in_turns(&locks, |lock| *lock.0.lock().expect("nobody panics here") += 1))
-        }));
-    }
-    let medians = take(&mut contenders, options);
-    print(placement, &contenders[..3], &medians[..3], None);
-    print_beside(placement, ["locks", "std::sync::Mutex's"], &medians[..3], &medians[3..]);
+    let locks = |count| many(placement, "locks", count, || Ok(Mutex::new(0u64)?));
+    let mut contenders = in_turns(names, locks, |lock| *lock.lock().expect("nobody dies here") += 1);
+    let locks = |count| (0..count).map(|_| Paged::default()).collect();
+    contenders.extend(in_turns(peers, locks, |lock: &Paged| *lock.0.lock().expect("nobody panics here") += 1));
+    take_beside(placement, ["locks", "std::sync::Mutex's"], contenders, options);
 }
 
+/// In a page of its own, as memory that is shared always is.
+#[derive(Default)]
 #[repr(align(4096))]
 struct Paged(std::sync::Mutex<u64>);

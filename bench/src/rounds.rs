@@ -12,8 +12,8 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    pub(crate) fn new(name: &'static str, mut sample: impl FnMut() -> Option<Duration> + 'static) -> Self {
-        Contender::each(name, 1, move || sample())
+    pub(crate) fn new(name: &'static str, sample: impl FnMut() -> Option<Duration> + 'static) -> Self {
+        Contender::each(name, 1, sample)
     }
 
     /// The same for a sample of `count` things one after the other, each of which may take less than a clock's tick.

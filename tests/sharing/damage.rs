@@ -12,9 +12,10 @@ use multiprocess_tests::gate::Gate;
 use multiprocess_tests::methods::start;
 use multiprocess_tests::names::unique;
 use multiprocess_tests::ready::Ready;
+use rustix::fs::{FallocateFlags, fallocate};
 use std::collections::HashSet;
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 /// The first page of a file: what the object is, and the beginning of the list of its users.
@@ -154,6 +155,30 @@ fn file_cut_short() {
                     "{length} of {whole} bytes opened"
                 );
             }
+            owned.give_up();
+        }
+    });
+}
+
+/// Memory that the owner had reserved and that is there no more: whoever touched it might die of it where memory is short.
+#[test]
+fn file_with_a_hole() {
+    checked("files with a hole", || {
+        for kind in 0..KINDS.len() {
+            let owned = Owned::new(kind);
+            let place = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            // What it has beyond one page; some kinds have nothing there.
+            let taken = || owned.file.metadata().expect("the file is there").blocks() * 512;
+            let before = taken();
+            fallocate(&owned.file, place, BEGINNING, BEGINNING).expect("a hole can be made");
+            if taken() == before {
+                assert!(owned.open("a hole where nothing was").is_none());
+                owned.finish_sound();
+                continue;
+            }
+            let error = owned.open("a hole").expect("part of it is missing");
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+            assert!(error.to_string().contains("not there"), "{error}");
             owned.give_up();
         }
     });

@@ -3,11 +3,14 @@
 use multiprocess::{Condition, Event, Group, Lock, Mutex, Semaphore, StartMethod};
 use multiprocess_tests::leaks;
 use multiprocess_tests::methods::{self, start};
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use std::fs::File;
 
 multiprocess_tests::for_each_start_method![
     group_takes_one_descriptor,
     group_travels,
+    member_in_a_hole_is_refused,
     thousand_locks_travel_in_one_message
 ];
 
@@ -35,6 +38,30 @@ fn memory_descriptors() -> usize {
 
 fn locked_in(locks: Vec<Lock>) -> Vec<bool> {
     locks.iter().map(Lock::is_locked).collect()
+}
+
+/// A member whose memory its sender has given back is no lock for whoever gets it.
+fn member_in_a_hole_is_refused(method: StartMethod) {
+    let (whole, hole) = (start(method, last_of, (100, false)), start(method, last_of, (100, true)));
+    assert!(!whole.join().expect("the child returns").is_locked());
+    assert!(hole.join().is_err(), "a lock arrived that is not there");
+}
+
+/// Makes a group of so many locks and returns the last one, where it still is or where it was.
+fn last_of(locks: usize, with_a_hole: bool) -> Lock {
+    let before: Vec<_> = leaks::descriptors().into_keys().collect();
+    let group = Group::new().expect("a group can be made");
+    let mut made: Vec<Lock> = (0..locks).map(|_| group.lock().expect("a lock can be made")).collect();
+    if with_a_hole {
+        let memory = leaks::descriptors().into_iter();
+        let memory = memory.filter(|(number, target)| target.starts_with("/memfd:") && !before.contains(number));
+        for (number, _) in memory {
+            let memory = File::options().write(true).open(format!("/proc/self/fd/{number}")).expect("it is ours");
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&memory, hole, 3 * 4096, 1 << 20).expect("a hole can be made");
+        }
+    }
+    made.pop().expect("there are some")
 }
 
 /// A thousand locks of a group are one message with one descriptor, so that a process that may have few sends and takes them.

@@ -167,7 +167,7 @@ impl Work {
                 keys.into_iter().zip(answers).for_each(|(key, answer)| self.look(key, Ok(answer), |_| false));
             }
             Ok(answers) => self.complain(format!("{} tasks gave {} answers", keys.len(), answers.len())),
-            Err(error) => self.look(keys[0], Err(error), |_| false),
+            Err(error) => self.look(keys.first().copied().unwrap_or_default(), Err(error), |_| false),
         }
     }
 

@@ -1,34 +1,40 @@
 //! A condition: waiters that let a lock go, and notifications that wake exactly so many of them.
 //!
 //! One central word holds an *epoch* (how many notifications there were), *tokens* (how many waiters of earlier epochs may go
-//! on), a flag for sleepers and a number of departures. One word for each slot counts the calls of that process: those that
-//! *wait*, and those that were *woken* (took a token) and have not ended.
+//! on), a flag for sleepers and a number of *moves*: beginnings and departures. One word for each slot counts the calls of that
+//! process: those that *wait*, and those that were *woken* (took a token) and have not ended.
 //!
 //! | State of a call | Its slot's word | Central word | Leaves it by |
 //! | --- | --- | --- | --- |
 //! | not there | - | - | `begin`, under the lock: to waiting |
-//! | waiting | one waiting | epoch as noted, or no token | a token (to taking); its time is over (to gone) |
+//! | waiting | one waiting | moves + 1; epoch as noted, or no token | a token (to taking); its time is over (to gone) |
 //! | taking | one waiting, one woken | another epoch and a token | exchange for a token less: to woken, or back to waiting |
-//! | woken | one woken | departures + 1 | `end`, under the lock: to not there |
-//! | gone | - | departures + 1 | `end`: to not there |
+//! | woken | one woken | moves + 1 | `end`, under the lock: to not there |
+//! | gone | - | moves + 1 | `end`: to not there |
 //! | owner dead, waiting | as waiting | - | whoever probes: to not there |
 //! | owner dead, taking or woken | one woken | - | whoever probes: a token more for the others, to not there |
 //!
 //! A generation that is not the slot's present one is a dead owner's; a newcomer in the slot does what a prober does.
 //!
-//! **begin**, under the lock: (1) mark the slot as used; (2) count; (3) note the epoch. **wait**: (1) if the epoch is not as
-//! noted and there is a token: count as woken, exchange the central word for one with a token less, count as not waiting,
-//! depart; (2) else spin, probe, set the flag for sleepers, sleep on the epoch. **depart**: exchange the central word for one
-//! with another number of departures, and with no more tokens than there are waiters. **end**, with the lock: count as not
-//! woken. **notify(n)**: (1) read the central word; (2) count the waiters; (3) exchange it for one with the next epoch and
-//! `n` tokens more, but no more than waiters; (4) wake `n` if the flag was set. If now everybody has a token: all, and the flag
-//! is cleared in the same exchange. Dead owners without woken are not counted, and their words cleared. **probe**: for each
-//! dead owner (1) notify once for each of its woken; (2) clear its word.
+//! **begin**, under the lock: (1) mark the slot as used; (2) count; (3) exchange the central word for one with another number
+//! of moves, and note its epoch. **wait**: (1) if the epoch is not as noted and there is a token: count as woken, exchange the
+//! central word for one with a token less, count as not waiting, depart; (2) else spin, probe, set the flag for sleepers, sleep on
+//! the epoch. **depart**: exchange the central word for one with another number of moves, and with no more tokens than there are
+//! waiters. **end**, with the lock: count as not woken. **notify(n)**: (1) read the central word; (2) count the waiters;
+//! (3) exchange it for one with the next epoch and `n` tokens more, but no more than waiters; (4) wake `n` if the flag was set.
+//! If now everybody has a token: all, and the flag is cleared in the same exchange. Dead owners without woken are not counted,
+//! and their words cleared. **probe**: for each dead owner (1) notify once for each of its woken; (2) clear its word.
 //!
 //! Races: a waiter that lets the lock go and has not gone to sleep finds another epoch. A notification between a waiter's
 //! decision to go and its departure has counted it; the departure then removes the token that nobody wants. A departure
-//! between steps 1 and 3 of a notification makes the exchange fail, so it counts anew. One who comes after the notification
-//! has noted its epoch, and cannot take the token of one who was there before.
+//! between steps 1 and 3 of a notification makes the exchange fail, so it counts anew. So does a beginning, where somebody
+//! notifies without the lock: one that was not counted, but had noted the epoch before, would take the token of one that was.
+//! Whoever comes after the notification has noted its epoch, and cannot do that. (A notifier that stands still between the two
+//! steps for exactly 1,024 moves, or a multiple, in which nothing else of the word changes, does not see them.)
+//!
+//! No notification is lost: a waiter is counted from before it lets the lock go until it has a token, so no cut of the tokens to
+//! the number of waiters goes below those that wait; tokens have no names, so whoever is left takes one; and one that is taken by
+//! somebody who dies before `end` is told by the slot's word.
 //!
 //! Deaths: whoever is killed before its exchange for a token leaves the token; one that sleeps finds it at the end of its slice
 //! at the latest, because an unneeded sleep is bounded. Killed after it, before the end of the call: the slot's word says
@@ -142,9 +148,9 @@ impl Condition {
     pub fn begin<E: Environment>(&self, slots: &[AtomicU64], environment: &E) -> Call {
         let owner = environment.me();
         let state = if self.enter(slots, environment, owner) { State::Waiting } else { State::Gone };
-        // The lock orders this after every notification that the caller should not see, and before all others.
-        let epoch = Central(self.central.load(Ordering::Relaxed)).epoch();
-        Call { owner, epoch, state }
+        // Release: who counts after it has read this counts the caller; who has counted before fails in its exchange.
+        let seen = self.central.fetch_add(Central::MOVE, order!("condition.begin.note", Release));
+        Call { owner, epoch: Central(seen).epoch(), state }
     }
 
     /// Counts one more of `owner`; false if that cannot be counted.
@@ -216,7 +222,7 @@ impl Condition {
             return;
         }
         loop {
-            // Acquire: whose departure is in this word is not counted any more.
+            // Acquire: whose departure is in this word is not counted any more, and whose beginning is, is.
             let seen = Central(self.central.load(order!("condition.notify.look", Acquire)));
             let wanted = (seen.tokens() + u64::from(count)).min(Central::MAX_TOKENS);
             // Only who sleeps can be dead for long, and the wake-up costs more than the probes before it.
@@ -231,8 +237,9 @@ impl Condition {
             if everybody {
                 next = next.without_sleepers();
             }
-            // Release: who reads this word counts at least those that were counted here.
-            if exchange(&self.central, seen.0, next.0, order!("condition.notify", Release)) {
+            // Relaxed: who reads this word counts at least those that were counted here, since it has also seen their beginnings,
+            // and nobody ever just stores a central word.
+            if exchange(&self.central, seen.0, next.0, Ordering::Relaxed) {
                 if seen.has_sleepers() {
                     environment.wake(&self.central, if everybody { u32::MAX } else { count });
                 }
@@ -261,16 +268,16 @@ impl Condition {
 
     /// Calls `f` with each slot that has counted somebody.
     fn each_used(&self, slots: &[AtomicU64], mut f: impl FnMut(usize, Count)) {
-        for (group, slots) in slots.chunks(64).enumerate().take(USED) {
-            let mut used = self.used[group].load(Ordering::Relaxed);
+        for (group, used) in self.used.iter().enumerate() {
+            let mut used = used.load(Ordering::Relaxed);
             while used != 0 {
-                let at = used.trailing_zeros() as usize;
+                let slot = group * 64 + used.trailing_zeros() as usize;
                 used &= used - 1;
-                let Some(word) = slots.get(at) else { continue };
+                let Some(word) = slots.get(slot) else { continue };
                 // Acquire: see `enter`.
                 let count = Count(word.load(order!("condition.count", Acquire)));
                 if !count.is_empty() {
-                    f(group * 64 + at, count);
+                    f(slot, count);
                 }
             }
         }
@@ -317,7 +324,7 @@ impl Condition {
                 self.each_used(slots, |_, count| waiting += count.waiting());
             }
             let tokens = seen.tokens().min(waiting);
-            let next = seen.with_tokens(tokens).next_departure();
+            let next = seen.with_tokens(tokens).next_move();
             // Release: who counts after it has read this does not count the one that goes. (A token that one of those counted
             // here takes meanwhile changes the word.)
             if exchange(&self.central, seen.0, next.0, order!("condition.depart", Release)) {

@@ -12,7 +12,8 @@
 //! | dead | 1 | claimed by a dead process | about to make it absent |
 //!
 //! Every change is one compare-exchange of the whole word, so a permit never exists without its holder, and a newcomer in a
-//! dead holder's slot, whose generation is another one, loses nothing to a survivor that acts on what it saw before.
+//! dead holder's slot, whose generation is another one, loses nothing to a survivor that acts on what it saw before. What a
+//! living process holds or has claimed nobody else changes: there a store may do.
 //!
 //! **Acquiring** takes a free word, searching from where one was last seen downwards; **returning** frees the word that was
 //! taken; **forgetting** makes it absent; **releasing** makes an absent word free. Above `used` all words are absent and never
@@ -41,7 +42,7 @@ mod tests;
 pub use permit::Permit;
 pub use release::Refused;
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, light_fence, order};
 use crate::owner::{Owner, Word};
 use crate::wait::{Environment, Step, Wait};
 
@@ -92,9 +93,14 @@ impl Semaphore {
     /// The permit becomes free again when others look for one.
     #[inline]
     pub fn acquire(&self, words: &[AtomicU64], world: &impl Environment, wait: &mut impl Wait) -> Option<Permit> {
-        let me = world.me();
+        self.acquire_at_once(words, world).or_else(|| self.acquire_slowly(words, world.me(), world, wait))
+    }
+
+    /// The first step of [`acquire`](Semaphore::acquire) alone: takes the permit that was last seen, if it is free.
+    #[inline]
+    pub fn acquire_at_once(&self, words: &[AtomicU64], world: &impl Environment) -> Option<Permit> {
         let hint = self.hint.load(Relaxed) as usize;
-        self.take(words, hint, hint, me).or_else(|| self.acquire_slowly(words, me, world, wait))
+        self.take(words, hint, hint, world.me())
     }
 
     /// Takes a permit after the first look was in vain.
@@ -160,9 +166,11 @@ impl Semaphore {
     #[inline]
     pub fn forget(&self, words: &[AtomicU64], permit: Permit) {
         let Some(word) = words.get(permit.index()) else { return };
-        let (held, absent) = (permit.word(), permit::forgotten(permit.word()));
-        // Relaxed: a `release` that must see this room comes after it by other means, or sees a permit that came after it.
-        let _ = word.compare_exchange(held.0, absent.0, Relaxed, Relaxed);
+        // Nobody else changes what a living process holds, so a store does.
+        if word.load(Relaxed) == permit.word().0 {
+            // Release: pairs with `semaphore.census`, as the taking does that this hides.
+            word.store(permit::forgotten(permit.word()).0, order!("semaphore.forget", Release));
+        }
     }
 
     /// How many permits are free, those of dead holders included.
@@ -240,8 +248,8 @@ impl Semaphore {
     /// Wakes sleepers after `permits` words became free.
     #[inline]
     fn freed(&self, permits: u32, world: &impl Environment) {
-        // Pairs with `semaphore.announce`.
-        fence!("semaphore.freed");
+        // Pairs with `semaphore.announce`. The last thing that every caller did to a word was an exchange.
+        light_fence!("semaphore.freed");
         if self.signal.load(Relaxed) & WAITERS != 0 {
             self.wake(permits, world);
         }

@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU64;
 use loom::thread::{self, JoinHandle};
 use model::{Kill, Process, World, check, killed};
 use multiprocess_core::condition::{Call, Condition, Outcome};
-use multiprocess_core::{Environment, Wait};
+use multiprocess_core::{Environment, Step, Wait};
 use std::sync::Arc; // nothing is counted on its orderings
 
 struct Shared {
@@ -153,6 +153,29 @@ fn a_notification_meets_a_timeout() {
     });
 }
 
+/// A notification of all, made without the lock, while somebody begins to wait: who was there before is reached.
+#[test]
+fn who_comes_in_the_middle_of_a_notification_takes_nobody_s_token() {
+    check(3, || {
+        let (world, shared) = (World::new(3), Shared::new(3));
+        let [process, first, newcomer] = [0, 1, 2].map(|slot| world.join(slot));
+        let mut before = shared.begin(&first);
+        let other = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let mut call = shared.begin(&newcomer);
+                shared.look(&newcomer, &mut call);
+                shared.condition.end(&shared.slots, call);
+            }
+        });
+        shared.condition.notify(&shared.slots, &process, u32::MAX);
+        other.join().unwrap();
+        assert_eq!(shared.look(&first, &mut before), Outcome::Notified);
+        shared.condition.end(&shared.slots, before);
+        shared.assert_nothing_is_left_over(&process);
+    });
+}
+
 /// One of two waiters is killed at `at`, another process takes its slot (and waits for a moment, if it `has_heir`), and the pass
 /// that was handed out is taken by the other waiter.
 fn one_dies(at: Option<Kill>, has_heir: bool) {
@@ -216,6 +239,19 @@ fn a_notifier_dies() {
     });
 }
 
+/// A sleep that returns at once, and then no more patience.
+struct Nap(bool);
+
+impl Wait for Nap {
+    fn step(&mut self) -> Step {
+        if self.0 { Step::TimedOut } else { Step::Sleep }
+    }
+
+    fn sleep(&mut self, _: &AtomicU64, _: u64) {
+        self.0 = true;
+    }
+}
+
 /// Somebody who knows nothing of a waiter notifies and probes. A waiter that has only just come is not taken for a dead one
 /// that had its slot before.
 #[test]
@@ -223,6 +259,10 @@ fn a_newcomer_is_not_taken_for_dead() {
     check(2, || {
         let (world, shared) = (World::new(3), Shared::new(3));
         let process = world.join(0);
+        // Who notifies asks who lives if somebody may sleep.
+        let mut call = shared.begin(&process);
+        shared.condition.wait(&shared.slots, &process, &mut Nap(false), &mut call);
+        shared.condition.end(&shared.slots, call);
         world.join(1).die();
         let waiter = passes(&world, &shared, 1);
         let stranger = thread::spawn({

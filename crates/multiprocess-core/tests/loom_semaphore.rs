@@ -4,7 +4,7 @@
 mod model;
 
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::AtomicU64;
+use loom::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use model::{Kill, Process, World, check, killed};
@@ -251,6 +251,32 @@ fn who_never_finds_all_taken_never_fails() {
         let found = shared.try_acquire(&seeker);
         let moved = thread.join().unwrap();
         assert!(found.is_some() && (moved.is_some() || found.unwrap().index() == 0));
+    });
+}
+
+#[test]
+fn who_sees_a_permit_forgotten_sees_what_its_holder_knew_to_be_free() {
+    check(2, || {
+        let shared = shared(2, 2);
+        let (giver, mover, seeker) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        // The giver holds the second word. The mover takes and forgets the first one only when it knows that the second is free.
+        let held = shared.try_acquire(&giver).unwrap();
+        assert_eq!(held.index(), 1);
+        let given = Arc::new(AtomicU64::new(0));
+        let (one, two, told) = (shared.clone(), shared.clone(), given.clone());
+        let giving = thread::spawn(move || {
+            one.give(held, &giver);
+            given.store(1, Release);
+        });
+        let moving = thread::spawn(move || {
+            if told.load(Acquire) == 1 {
+                let moved = two.semaphore.acquire(&two.words[..1], &mover, &mut mover.hasty(0));
+                moved.inspect(|moved| two.semaphore.forget(&two.words, *moved));
+            }
+        });
+        assert!(shared.try_acquire(&seeker).is_some());
+        giving.join().unwrap();
+        moving.join().unwrap();
     });
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | Phase | Steps | Why |
 //! | --- | --- | --- |
-//! | spin | a dozen times, for a lock some tens, with growing pauses | the other side runs on another CPU and is nearly done |
+//! | spin | one or two dozen times, with growing pauses | the other side runs on another CPU and is nearly done |
 //! | yield | some tens of times | the other side waits for this CPU |
 //! | probe | once, then whenever a slice's time has passed | the holder may be dead; counted by time, because busy rivals may wake us before each slice ends |
 //! | sleep | for a slice | it takes long |
@@ -22,7 +22,11 @@ use std::time::{Duration, Instant};
 const SPINS: u32 = 12;
 /// The same if it waits for a lock. Who holds one is nearly done, and two that take a lock again and again get on faster if the
 /// one that must wait looks rarely than if it sleeps.
-const SPINS_FOR_LOCK: u32 = 50;
+const SPINS_FOR_LOCK: u32 = 20;
+/// How many pauses lie at most between two looks at a lock; they double from two on. Who looks often takes the lock in the short while
+/// between two turns of its holder, and then each turn pays for a change of hands. Where two processors share one core, who
+/// pauses leaves it to the holder.
+const PAUSES_FOR_LOCK: u32 = 32;
 /// How often it gives way before it sleeps.
 const YIELDS: u32 = 50;
 const FIRST_SLICE: Duration = Duration::from_millis(5);
@@ -160,8 +164,12 @@ impl Wait for Patience {
     #[inline]
     fn step(&mut self) -> Step {
         if self.round < self.spins {
-            // Ever longer pauses: who holds a lock gets on faster if few look at it.
-            for _ in 0..1 << (self.round / 4).min(4) {
+            let pauses = match self.spins {
+                // Of a lock.
+                SPINS_FOR_LOCK => (2 << self.round).min(PAUSES_FOR_LOCK),
+                _ => 1 << (self.round / 4),
+            };
+            for _ in 0..pauses {
                 std::hint::spin_loop();
             }
         } else if self.round < self.spins + YIELDS {

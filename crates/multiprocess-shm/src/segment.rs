@@ -70,8 +70,9 @@ pub struct Shape {
 /// # Platform
 ///
 /// On Linux an anonymous segment is a sealed memfd: no process can cut it off. One with a name is a file in `/dev/shm`, readable and
-/// writable by its user alone; that user's own processes could cut it off, and whoever touches it then gets a SIGBUS. Both need
-/// `/proc`. At most 1024 processes can be attached to a segment.
+/// writable by its user alone; that user's own processes could cut it off, and whoever touches it then gets a SIGBUS. Whoever
+/// attaches makes sure that the reserved part is really there; a process that gives pages of it back later (fallocate(2)) makes
+/// others get them anew, empty, or a SIGBUS if memory is short. Both need `/proc`. At most 1024 processes can be attached to a segment.
 ///
 /// A copy of the process that the program makes with its own `fork` takes part under an identity of its own, from its first use
 /// on. If it cannot (no free descriptor, or it has closed all it had), that use panics. A copy has what its maker was
@@ -82,10 +83,12 @@ pub struct Segment(pub(crate) Arc<Inner>);
 /// One mapping of a segment.
 pub(crate) struct Inner {
     pub(crate) map: Map,
-    header: Header,
+    pub(crate) header: Header,
     shape: Shape,
     /// Whether the slots behind the payload are known to be there.
     has_all_slots: AtomicBool,
+    /// How much of it, from its beginning, has been found to be really there.
+    pub(crate) reserved: AtomicU64,
     payload: NonNull<u8>,
     /// The handle that is passed on and asked through. It has no lock.
     pub(crate) kept: Kept,
@@ -422,9 +425,10 @@ impl Segment {
         init: impl FnOnce(&Segment),
     ) -> Result<Segment, Error> {
         let map = Map::shared(memory.as_fd(), header.total())?;
-        map.reserve(Some(memory.as_fd()), 0, header.payload_offset() + header.reserved())?;
+        let reserved = header.payload_offset() + header.reserved();
+        map.reserve(Some(memory.as_fd()), 0, reserved)?;
         let own = byte_lock::open_anew(memory.as_fd())?;
-        let segment = Segment::of(map, Kept::new(memory)?, header, entry)?;
+        let segment = Segment::of(map, Kept::new(memory)?, header, entry, reserved)?;
         segment.attach(|| Ok(own))?;
         init(&segment);
         let bytes = header.encode();
@@ -443,18 +447,21 @@ impl Segment {
         entry: Option<Entry>,
     ) -> Result<Segment, Error> {
         let map = Map::shared(memory.as_fd(), header.total())?;
-        let segment = Segment::of(map, Kept::new(memory)?, header, entry)?;
+        // Whoever made it has reserved this much before anybody else could see it, or is not to be trusted.
+        let reserved = map::check_reserved(memory.as_fd(), 0, header.payload_offset() + header.reserved())?;
+        let segment = Segment::of(map, Kept::new(memory)?, header, entry, reserved)?;
         segment.attach(|| Ok(own))?;
         Ok(segment)
     }
 
-    fn of(map: Map, kept: Kept, header: &Header, entry: Option<Entry>) -> Result<Segment, Error> {
+    fn of(map: Map, kept: Kept, header: &Header, entry: Option<Entry>, reserved: u64) -> Result<Segment, Error> {
         // SAFETY: the mapping is as long as the header says, and the payload begins inside it.
         let payload = unsafe { map.start().add(header.payload_offset() as usize) };
-        let has_all_slots = AtomicBool::new(false);
+        let (has_all_slots, reserved) = (AtomicBool::new(false), AtomicU64::new(reserved));
         let cell = attachments::current()?.cell()?;
         let shape = Shape::of(header);
-        Ok(Segment(Arc::new(Inner { map, header: *header, shape, has_all_slots, payload, kept, entry, cell })))
+        let header = *header;
+        Ok(Segment(Arc::new(Inner { map, header, shape, has_all_slots, reserved, payload, kept, entry, cell })))
     }
 
     /// Claims a slot through what `own` opens, or joins the one that this process has already.

@@ -12,7 +12,8 @@
 //! | the receiver | after it attached | it had a slot of its own before it closed the handle |
 //!
 //! What arrives is as little trusted as what is found under a name: memory without a name must be sealed, so that nobody can cut
-//! it off; memory with a name must be what has that name; its header is copied and checked.
+//! it off; memory with a name must be what has that name; its header is copied and checked, and what that says is reserved must be
+//! there.
 
 use crate::inspection::read_header;
 use crate::memory::{self, SharedMemory};

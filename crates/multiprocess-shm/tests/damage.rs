@@ -1,13 +1,14 @@
 //! What lies under a name, or arrives as a handle, and is no segment: an error that names it, and the name can be used again.
 
 use multiprocess_parcel::{pack, serialize_shared, unpack};
+use multiprocess_process::spawn;
 use multiprocess_shm::{Segment, Shape, SharedMemory};
 use multiprocess_sys::byte_lock::{open_anew, try_lock};
 use multiprocess_sys::handle::{AsHandle, Identity, OwnedHandle};
 use multiprocess_sys::map::{self, Map};
 use multiprocess_sys::names::{self, Entry};
 use multiprocess_sys::{Error, ErrorKind};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SHAPE: Shape = Shape { kind: 77, length: 10_000, reserved: 4096, parameters: [1, 2, 3, 4] };
 
@@ -167,4 +168,78 @@ fn handles_of_something_else_are_refused() {
     let memory = holding(map::anonymous(sound.len() as u64).unwrap(), &sound);
     assert_eq!(unpack::<Segment>(pack(&Forged(memory, None)).unwrap()).unwrap().shape(), &SHAPE);
     assert!(unpack::<SharedMemory>(pack(&segment).unwrap()).unwrap_err().to_string().contains(&name));
+}
+
+/// Sealed memory with the header of a segment of [`SHAPE`], whose first two pages should be there, and so many others than those behind them.
+fn with_holes(memory: OwnedHandle, others: u64) -> OwnedHandle {
+    let memory = holding(memory, &sound()[..128]);
+    let map = Map::shared(memory.as_fd(), 4 * PAGE).unwrap();
+    map.reserve(Some(memory.as_fd()), 2 * PAGE, others * PAGE).unwrap();
+    memory
+}
+
+const PAGE: u64 = 4096;
+
+#[test]
+fn memory_that_is_not_there_is_refused() {
+    let length = sound().len() as u64;
+    refused(with_holes(map::anonymous(length).unwrap(), 0), None, "some of it is not there");
+    let name = unique("holes");
+    let memory = with_holes(names::unnamed(length).unwrap(), 0);
+    let user = open_anew(memory.as_fd()).unwrap();
+    assert!(Entry::of(&name).link(memory.as_fd()).unwrap() && try_lock(user.as_fd(), 5).unwrap());
+    let error = Segment::open(&name, any).unwrap_err();
+    assert_eq!((error.kind(), error.object()), (ErrorKind::Damaged, Some(&*name)), "{error}");
+    refused(user, Some(&name), &format!("some of it is not there {name:?}"));
+    // However much it says is there, nobody takes that much for it.
+    let huge = Segment::anonymous(Shape { length: 1 << 40, reserved: 4096, ..SHAPE }, |_| {}).unwrap();
+    assert!(huge.check_reserved(0, 1 << 40).is_err_and(|error| error.kind() == ErrorKind::Damaged));
+    assert!(huge.in_use().is_some_and(|bytes| bytes < 1 << 20));
+    assert!(huge.check_reserved(1 << 41, 1).is_err() && huge.check_reserved(u64::MAX, u64::MAX).is_err());
+}
+
+#[test]
+fn holes_are_filled_where_there_is_as_much_elsewhere() {
+    let memory = with_holes(map::anonymous(sound().len() as u64).unwrap(), 1);
+    assert_eq!(map::in_use(memory.as_fd()).unwrap(), 2 * PAGE);
+    let segment = unpack::<Segment>(pack(&Forged(memory, None)).unwrap()).unwrap();
+    // Its two pages, and that which nobody asked for.
+    assert_eq!(segment.in_use(), Some(3 * PAGE));
+    segment.check_reserved(0, 4096).unwrap();
+    segment.check_reserved(4096, 4096).unwrap();
+}
+
+/// What a child sends back: memory with holes, which arrives as a segment or not at all.
+enum FromChild {
+    Holes(OwnedHandle),
+    Segment(Segment),
+}
+
+impl Serialize for FromChild {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FromChild::Holes(memory) => Forged(memory.try_clone().unwrap(), None).serialize(serializer),
+            FromChild::Segment(segment) => segment.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FromChild {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Segment::deserialize(deserializer).map(FromChild::Segment)
+    }
+}
+
+fn make_holes(others: u64) -> FromChild {
+    FromChild::Holes(with_holes(map::anonymous(sound().len() as u64).unwrap(), others))
+}
+
+#[test]
+fn another_process_that_sends_holes_is_told_from_one_that_sends_memory() {
+    let error = spawn(make_holes, (0,)).unwrap().join().map(|_| ()).unwrap_err();
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    assert!(causes.concat().contains("some of it is not there"), "{causes:?}");
+    let Ok(FromChild::Segment(segment)) = spawn(make_holes, (1,)).unwrap().join() else { panic!("it can be filled") };
+    segment.check_reserved(0, 4096).unwrap();
 }

@@ -22,7 +22,6 @@ use multiprocess_core::atomics::{AtomicU64, Ordering::Acquire, Ordering::Relaxed
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Where bodies, payloads and headers begin: cache lines, of which processors fetch two at a time.
@@ -113,11 +112,34 @@ struct Header {
 #[derive(Debug)]
 pub(crate) struct Object<B> {
     segment: Segment,
-    /// Of the body, from the segment's payload on.
-    offset: usize,
+    place: Place<B>,
     parameters: Parameters,
     payload: Payload,
-    body: PhantomData<fn() -> B>,
+}
+
+/// Where a body lies in a mapped segment: the way through the segment takes as long as an operation.
+#[derive(Debug)]
+struct Place<B>(NonNull<B>);
+
+// SAFETY: it leads to atomics (the promise of `Body`), and is used only by objects, which keep the segment mapped.
+unsafe impl<B> Send for Place<B> {}
+// SAFETY: the same; atomics may be shared.
+unsafe impl<B> Sync for Place<B> {}
+
+impl<B> Clone for Place<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Place<B> {}
+
+impl<B: Body> Place<B> {
+    /// The place `offset` bytes into the payload of a segment that has a whole object there.
+    fn of(segment: &Segment, offset: usize) -> Place<B> {
+        // SAFETY: every caller has checked that the offset lies inside the mapping, with room for a body.
+        Place(unsafe { segment.base().byte_add(offset) }.cast())
+    }
 }
 
 /// The bytes of a body with its padding.
@@ -160,7 +182,8 @@ impl<B: Body> Object<B> {
     fn of_segment(segment: Segment) -> Result<Object<B>, Error> {
         let parameters = Parameters(segment.shape().parameters);
         let (_, payload) = shape::<B>(parameters)?;
-        Ok(Object { segment, offset: 0, parameters, payload, body: PhantomData })
+        let place = Place::of(&segment, 0);
+        Ok(Object { segment, place, parameters, payload })
     }
 
     /// An object without a name. `init` sees it before anybody else can.
@@ -212,8 +235,9 @@ impl<B: Body> Object<B> {
         let (shape, payload) = shape::<B>(parameters)?;
         let header = size_of::<Header>().next_multiple_of(ALIGNMENT);
         let start = group.allocate(header + shape.length as usize, header + shape.reserved as usize)?;
-        let offset = start + header;
-        let object = Object { segment: group.segment().clone(), offset, parameters, payload, body: PhantomData };
+        let segment = group.segment().clone();
+        let place = Place::of(&segment, start + header);
+        let object = Object { segment, place, parameters, payload };
         init(&object);
         let header = object.header();
         for (word, value) in header.parameters.iter().zip(parameters.0) {
@@ -236,9 +260,11 @@ impl<B: Body> Object<B> {
         if !offset.is_multiple_of(ALIGNMENT) || offset < Group::FIRST + header || offset > allocated {
             return Err(damaged());
         }
+        // What lies there was reserved before anybody could be told of it.
+        segment.check_reserved((offset - header) as u64, (header + body_length::<B>()) as u64)?;
         let unknown = Payload { length: 0, reserved: 0 };
-        let mut object =
-            Object { segment, offset, parameters: Parameters::default(), payload: unknown, body: PhantomData };
+        let place = Place::of(&segment, offset);
+        let mut object = Object { segment, place, parameters: Parameters::default(), payload: unknown };
         let header = object.header();
         let kind = header.kind.load(Acquire);
         check_kind::<B>(u32::try_from(kind).unwrap_or(u32::MAX))?;
@@ -247,6 +273,7 @@ impl<B: Body> Object<B> {
         if shape.length > (allocated - offset) as u64 {
             return Err(damaged());
         }
+        object.segment.check_reserved(offset as u64, shape.reserved)?;
         check(&parameters)?;
         (object.parameters, object.payload) = (parameters, payload);
         Ok(object)
@@ -255,7 +282,7 @@ impl<B: Body> Object<B> {
     fn header(&self) -> &Header {
         let before = size_of::<Header>().next_multiple_of(ALIGNMENT);
         // SAFETY: objects of a group have a header in front of them, inside the mapping (checked where the offset came from).
-        let header = unsafe { self.segment.base().byte_add(self.offset - before) };
+        let header = unsafe { self.place.0.byte_sub(before) };
         // SAFETY: aligned like every object, consists of atomics, mapped as long as the segment.
         unsafe { header.cast::<Header>().as_ref() }
     }
@@ -263,10 +290,8 @@ impl<B: Body> Object<B> {
     /// The protocol's words.
     #[inline]
     pub(crate) fn body(&self) -> &B {
-        // SAFETY: the offset was checked to lie inside the mapping, with room for a body.
-        let body = unsafe { self.segment.base().byte_add(self.offset) };
         // SAFETY: aligned, mapped as long as the segment, and valid for any bytes (the promise of `Body`).
-        unsafe { body.cast::<B>().as_ref() }
+        unsafe { self.place.0.as_ref() }
     }
 
     /// The memory, who lives, and who we are.
@@ -285,7 +310,12 @@ impl<B: Body> Object<B> {
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<u8> {
         // SAFETY: body and payload lie inside the mapping.
-        unsafe { self.segment.base().byte_add(self.offset + body_length::<B>()) }
+        unsafe { self.place.0.cast::<u8>().byte_add(body_length::<B>()) }
+    }
+
+    /// Where the body begins, in the segment's payload.
+    fn offset(&self) -> usize {
+        self.place.0.addr().get() - self.segment.base().addr().get()
     }
 
     /// Its length in bytes.
@@ -305,7 +335,7 @@ impl<B: Body> Object<B> {
     /// Sees to it that the first `length` bytes of the payload are really there.
     pub(crate) fn reserve(&self, length: usize) -> Result<(), Error> {
         let length = length.min(self.payload.length);
-        self.segment.reserve((self.offset + body_length::<B>()) as u64, length as u64)
+        self.segment.reserve((self.offset() + body_length::<B>()) as u64, length as u64)
     }
 
     /// The object's name.
@@ -318,7 +348,7 @@ impl<B: Body> Object<B> {
         if serializer.is_human_readable() {
             return self.segment.serialize(serializer);
         }
-        (&self.segment, self.offset as u64).serialize(serializer)
+        (&self.segment, self.offset() as u64).serialize(serializer)
     }
 
     /// Turns what [`Object::serialize`] wrote back into a handle, if it means an object of this kind.

@@ -11,7 +11,6 @@ use multiprocess_core::semaphore::Semaphore as RawSemaphore;
 use multiprocess_shm::Patience;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::{Error, ErrorKind};
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -253,6 +252,14 @@ impl Semaphore {
     /// A permit that was taken comes back.
     #[inline]
     pub fn acquire(&self) -> Permit<'_> {
+        match self.0.body().acquire_at_once(self.0.words(), self.0.segment()) {
+            Some(permit) => Permit::new(&self.0, permit),
+            None => self.acquire_slowly(),
+        }
+    }
+
+    #[cold]
+    fn acquire_slowly(&self) -> Permit<'_> {
         loop {
             if let Some(permit) = self.acquire_with(Patience::forever()) {
                 return permit;
@@ -324,6 +331,14 @@ impl Semaphore {
     /// Some of them may have been added. If there were any, those who wait get them within 100 ms.
     #[inline]
     pub fn release(&self, permits: u32) -> Result<(), ReleaseError> {
+        match permits == 1 && self.0.body().release_one(self.0.words(), self.0.segment()) {
+            true => Ok(()),
+            false => self.release_slowly(permits),
+        }
+    }
+
+    #[cold]
+    fn release_slowly(&self, permits: u32) -> Result<(), ReleaseError> {
         let grow = |words: usize| self.0.reserve(words * PERMIT).is_ok();
         let mut patience = Patience::forever();
         let released = self.0.body().release(self.0.words(), permits, self.0.segment(), &mut patience, grow);
@@ -352,7 +367,7 @@ impl Semaphore {
     #[inline]
     fn acquire_with(&self, mut patience: Patience) -> Option<Permit<'_>> {
         let permit = self.0.body().acquire(self.0.words(), self.0.segment(), &mut patience)?;
-        Some(Permit { semaphore: Cow::Borrowed(&self.0), held: Some(permit) })
+        Some(Permit::new(&self.0, permit))
     }
 }
 

@@ -16,12 +16,18 @@ use multiprocess_tests::trace;
 use rustix::thread::sched_yield;
 use std::any::Any;
 use std::fs::File;
+use std::time::Duration;
 
 /// What a survivor keeps between its parts: guards, permits, handles.
 pub type Hands = Vec<Box<dyn Any>>;
 
 /// A part of a survivor. It returns `Ok` with what came of it, or `Err` with what must not be.
 pub type Action = Box<dyn Fn(Stage, &mut Hands) -> Result<Reply, String>>;
+
+/// How long whoever waits goes on for what must come. A survivor that is blocked already waits as long as it takes to bring the victim
+/// to its point, which is long on a busy machine, and must not give up in the meantime. What is promised is measured from the
+/// kill on, by who conducts the rounds; it finds a hang too.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How a call of a survivor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Each round has a channel of its own. The first survivor gives the one end to the victim, and the other to a process that waits; it
 //! keeps what does not delay the end. Whether the victim drops its end or dies with it, the one that waits hears of it.
 
-use super::case::{CHECK, Case, Hands, Reply, SETUP, Stage};
+use super::case::{CHECK, Case, Hands, PATIENCE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use multiprocess::{Child, Error, Fd, Process, Queue};
@@ -15,8 +15,8 @@ use std::time::Duration;
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[last_sender, last_receiver, close];
 
-/// How long what must come may take. This only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long what must come may take when the victim is dead, or before it begins. This only ends a hang.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The counter of how far the one that waits has come.
 const WAITS: usize = 0;
@@ -40,7 +40,7 @@ fn case(operation: &'static str, condition: &'static str, make: fn(&File) -> Res
         .part(SETUP, move |stage, hands| {
             let round = make(file).map_err(|error| error.to_string())?;
             let waits = || stage.counted(WAITS) > 0 && trace::is_blocked(round.waits.pid());
-            let is_ready = pause::holds_within(PATIENCE, waits);
+            let is_ready = pause::holds_within(LIMIT, waits);
             hands.push(Box::new(round));
             if is_ready { Ok(Reply::Fine) } else { Err("nobody waits".to_owned()) }
         })
@@ -52,7 +52,7 @@ fn check(stage: Stage, hands: &mut Hands) -> Result<Reply, String> {
     if !stage.has_ended() {
         (round.say)();
     }
-    match round.waits.wait_timeout(PATIENCE) {
+    match round.waits.wait_timeout(LIMIT) {
         Ok(Some(_)) => {}
         other => return Err(format!("whoever waits does not hear of the end: {other:?}")),
     }

@@ -1,15 +1,12 @@
 //! `Event`: whoever waits wakes at the next `set`, whatever became of others that set, cleared or waited.
 
-use super::case::{AFTER, Case, EARLY, Hands, RELEASE, Reply, SETUP, Stage};
+use super::case::{AFTER, Case, EARLY, Hands, PATIENCE, RELEASE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::Event;
 use std::time::Duration;
 
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[set, clear, wait];
-
-/// How long a wake-up that must come may take. Whoever waits is measured by what is promised; this only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn event() -> &'static Event {
     forever(Event::new().expect("an event can be made"))

@@ -1,14 +1,13 @@
 //! `Connection`: a value is sent whole or not at all, and one that is received is in somebody's hands or still in the pipe; whoever
 //! else has the two ends goes on.
 
-use super::case::{AFTER, Case, EARLY, Hands, Reply, SETUP, Stage};
+use super::case::{AFTER, Case, EARLY, Hands, PATIENCE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::Fd;
 use multiprocess::channel::{Connection, RecvTimeoutError, TryRecvError, pipe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::time::Duration;
 
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[
@@ -18,9 +17,6 @@ pub const CASES: &[fn() -> Case] = &[
     || receive("in one piece", bytes::<1_000>()),
     || receive("with handles", handles()),
 ];
-
-/// How long a value that must come may take. This only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many handles one value has. Single steps through hundreds would take minutes.
 const HANDLES: usize = 3;

@@ -5,7 +5,7 @@
 //! takes the next ones too, until one *ends*: between the two marks lie the result of the first task, taking those behind it, and their
 //! results. When the victim is dead, the other worker is let go.
 
-use super::case::{CHECK, Case, Hands, RELEASE, Reply, SETUP, Stage};
+use super::case::{CHECK, Case, Hands, PATIENCE, RELEASE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::{Fd, Pool, TaskError, TaskHandle};
 use multiprocess_tests::pause;
@@ -23,8 +23,8 @@ use std::time::Duration;
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[small, large, future, chunk, several, waiting, leaving];
 
-/// How long what must come may take. This only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long what must come may take when the victim is dead, or before it begins. This only ends a hang.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many workers there are.
 const WORKERS: usize = 2;
@@ -170,7 +170,7 @@ impl Desk {
         let pool = self.pool.as_ref().expect("it was just made");
         self.restarts = pool.stats().restarts;
         self.busy = Some(pool.submit(keep_busy, ()).map_err(|error| error.to_string())?);
-        if !pause::holds_within(PATIENCE, || stage.counted(BUSY) == 1) {
+        if !pause::holds_within(LIMIT, || stage.counted(BUSY) == 1) {
             return Err("the other worker takes no task".to_owned());
         }
         match plan.way {
@@ -204,7 +204,7 @@ impl Desk {
     /// Lets the other worker go on, and sees what has become of all tasks.
     fn check(&mut self, plan: Plan, stage: Stage) -> Result<Reply, String> {
         stage.count(GO_ON);
-        let busy = self.busy.take().expect("each round has one").get_timeout(PATIENCE);
+        let busy = self.busy.take().expect("each round has one").get_timeout(LIMIT);
         busy.map_err(|error| format!("the other worker's task: {error}"))?;
         let outcomes = self.outcomes()?;
         if outcomes.len() != plan.tasks {
@@ -244,7 +244,7 @@ impl Desk {
         }
         let mut outcomes = Vec::new();
         for task in self.tasks.drain(..) {
-            if !task.wait_timeout(PATIENCE) {
+            if !task.wait_timeout(LIMIT) {
                 return Err(format!("task {} does not come to its end", outcomes.len()));
             }
             outcomes.push(task.get());
@@ -259,7 +259,7 @@ impl Desk {
             let pids = pool.worker_pids();
             pids.len() == WORKERS && pids.iter().all(|pid| u64::from(*pid) != stage.victim())
         };
-        if !pause::holds_within(PATIENCE, is_whole) {
+        if !pause::holds_within(LIMIT, is_whole) {
             return Err(format!("the workers are {:?}, after {}'s death", pool.worker_pids(), stage.victim()));
         }
         if pool.stats().restarts == self.restarts {

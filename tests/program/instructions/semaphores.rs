@@ -1,16 +1,12 @@
 //! `Semaphore`: the permits of the dead come back, forgotten ones and released ones are neither lost nor doubled.
 
-use super::case::{AFTER, Case, EARLY, Hands, LATE, RELEASE, Reply, SETUP, Stage};
+use super::case::{AFTER, Case, EARLY, Hands, LATE, PATIENCE, RELEASE, Reply, SETUP, Stage};
 use super::forever;
 use super::locks::let_go;
 use multiprocess::Semaphore;
-use std::time::Duration;
 
 /// The cases of this file.
 pub const CASES: &[fn() -> Case] = &[acquire, acquire_two, acquire_contended, give_back, add, forget];
-
-/// How long a permit that must come back may take. Whoever waits is measured by what is promised; this only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn semaphore(permits: u32) -> &'static Semaphore {
     forever(Semaphore::new(permits).expect("a semaphore can be made"))

@@ -256,10 +256,10 @@ fn more_than_can_be_counted_do_not_wait() {
 }
 
 #[test]
-fn the_epoch_and_the_departures_stay_in_their_fields() {
+fn the_epoch_and_the_moves_stay_in_their_fields() {
     let last = Central(u64::MAX);
     assert_eq!(last.next_epoch().epoch(), 0);
-    assert_eq!((last.next_epoch().tokens(), last.next_departure().0), (last.tokens(), u64::MAX >> 10));
+    assert_eq!((last.next_epoch().tokens(), last.next_move().0), (last.tokens(), u64::MAX >> 10));
     assert!(last.next_epoch().has_sleepers());
 }
 

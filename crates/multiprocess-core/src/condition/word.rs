@@ -5,15 +5,18 @@ const EPOCH: u64 = 0xffff_fffe;
 const EPOCH_STEP: u64 = 2;
 const TOKENS: u64 = 0x3f_ffff << 32;
 const TOKENS_SHIFT: u32 = 32;
-const DEPARTURE_STEP: u64 = 1 << 54;
+const MOVE: u64 = 1 << 54;
 
-/// The central word: sleepers bit 0, epoch 1 to 31, tokens 32 to 53, departures 54 to 63.
+/// The central word: sleepers bit 0, epoch 1 to 31, tokens 32 to 53, moves 54 to 63.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Central(pub u64);
 
 impl Central {
     /// As many as Linux has threads.
     pub const MAX_TOKENS: u64 = TOKENS >> TOKENS_SHIFT;
+
+    /// One move more: what is to be added.
+    pub const MOVE: u64 = MOVE;
 
     /// How many notifications there have been.
     pub const fn epoch(self) -> u32 {
@@ -52,8 +55,8 @@ impl Central {
     }
 
     /// Another word, so that an exchange made from what was counted before fails.
-    pub const fn next_departure(self) -> Central {
-        Central(self.0.wrapping_add(DEPARTURE_STEP))
+    pub const fn next_move(self) -> Central {
+        Central(self.0.wrapping_add(MOVE))
     }
 }
 

@@ -4,22 +4,24 @@
 //! see the same word have seen no change in between.
 
 use crate::owner::{Owner, Word};
+use core::num::NonZeroU32;
 
 /// A permit that a process holds: which one, and what its word said when it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
-    index: u32,
+    /// The place of its word, counted from 1: so an `Option` takes no more room.
+    place: NonZeroU32,
     word: Word,
 }
 
 impl Permit {
     pub(super) const fn new(index: usize, word: Word) -> Permit {
-        Permit { index: index as u32, word }
+        Permit { place: NonZeroU32::MIN.saturating_add(index as u32), word }
     }
 
     /// The place of its word.
     pub const fn index(&self) -> usize {
-        self.index as usize
+        self.place.get() as usize - 1
     }
 
     /// Who took it.

@@ -50,32 +50,43 @@ impl Semaphore {
         wait: &mut impl Wait,
         grow: impl FnMut(usize) -> bool,
     ) -> Result<(), Refused> {
-        if permits == 0 {
+        if permits == 0 || permits == 1 && self.release_one(words, world) {
             return Ok(());
         }
-        if permits != 1 || !self.release_one(words) {
-            self.release_many(words, permits, world, wait, grow)?;
-        }
+        self.release_many(words, permits, world, wait, grow)?;
         self.freed(permits, world);
         Ok(())
     }
 
-    /// Makes one absent word free, if it finds one from the hint upwards and then below it.
+    /// The first step of a [`release`](Semaphore::release) of one permit alone: makes one absent word free, if there is one in use.
     #[inline]
-    fn release_one(&self, words: &[AtomicU64]) -> bool {
+    pub fn release_one(&self, words: &[AtomicU64], world: &impl Environment) -> bool {
         let (used, hint) = (self.used(words), self.hint.load(Relaxed) as usize);
-        let start = hint.min(used);
-        (start..used).chain(0..start).any(|index| {
-            let word = &words[index];
-            let seen = Word(word.load(Relaxed));
-            // Release: pairs with `semaphore.take` and `semaphore.census`.
-            let order = order!("semaphore.release", Release);
-            let released =
-                permit::is_absent(seen) && word.compare_exchange(seen.0, permit::freed(seen).0, order, Relaxed).is_ok();
-            if released {
-                self.point(hint, index);
-            }
-            released
+        if !(hint < used && self.release_at(words, hint) || self.release_elsewhere(&words[..used], hint)) {
+            return false;
+        }
+        self.freed(1, world);
+        true
+    }
+
+    /// Makes the word at `index` free, if it is absent.
+    #[inline]
+    fn release_at(&self, words: &[AtomicU64], index: usize) -> bool {
+        let word = &words[index];
+        let seen = Word(word.load(Relaxed));
+        // Release: pairs with `semaphore.take` and `semaphore.census`.
+        let order = order!("semaphore.release", Release);
+        permit::is_absent(seen) && word.compare_exchange(seen.0, permit::freed(seen).0, order, Relaxed).is_ok()
+    }
+
+    /// The same for the first word from the hint upwards, and then below it.
+    #[cold]
+    fn release_elsewhere(&self, words: &[AtomicU64], hint: usize) -> bool {
+        let start = hint.min(words.len());
+        let found = (start..words.len()).chain(0..start).find(|index| self.release_at(words, *index));
+        found.is_some_and(|index| {
+            self.point(hint, index);
+            true
         })
     }
 

@@ -4,8 +4,8 @@ use crate::object::Object;
 use multiprocess_core::Environment;
 use multiprocess_core::semaphore::{Permit as RawPermit, Refused, Semaphore as RawSemaphore};
 use multiprocess_sys::{Error, ErrorKind};
-use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 /// A permit of a [`Semaphore`](super::Semaphore), given back when it is dropped, and when its process dies.
 ///
@@ -27,12 +27,36 @@ use std::fmt;
 /// nothing.
 #[must_use = "if unused the permit is returned at once; `forget` keeps it"]
 pub struct Permit<'a> {
-    pub(super) semaphore: Cow<'a, Object<RawSemaphore>>,
+    semaphore: Keep<'a>,
     /// `None`: it is given back or forgotten already.
-    pub(super) held: Option<RawPermit>,
+    held: Option<RawPermit>,
 }
 
-impl Permit<'_> {
+/// The semaphore of a permit: in the handle that it borrows, or in one of its own. That lies elsewhere, so that permits stay small.
+#[derive(Debug)]
+enum Keep<'a> {
+    Borrowed(&'a Object<RawSemaphore>),
+    Owned(Box<Object<RawSemaphore>>),
+}
+
+impl Deref for Keep<'_> {
+    type Target = Object<RawSemaphore>;
+
+    #[inline]
+    fn deref(&self) -> &Object<RawSemaphore> {
+        match self {
+            Keep::Borrowed(semaphore) => semaphore,
+            Keep::Owned(semaphore) => semaphore,
+        }
+    }
+}
+
+impl<'a> Permit<'a> {
+    #[inline]
+    pub(super) fn new(semaphore: &'a Object<RawSemaphore>, held: RawPermit) -> Permit<'a> {
+        Permit { semaphore: Keep::Borrowed(semaphore), held: Some(held) }
+    }
+
     /// Takes the permit out of circulation: it is not given back, not even when its process dies. Only
     /// [`release`](super::Semaphore::release) adds one again.
     ///
@@ -50,6 +74,7 @@ impl Permit<'_> {
     /// # Crash
     ///
     /// The permit is forgotten or comes back.
+    #[inline]
     pub fn forget(self) {
         let mut permit = self;
         if let Some(held) = permit.take() {
@@ -85,7 +110,8 @@ impl Permit<'_> {
     /// The permit comes back.
     pub fn into_owned(self) -> Permit<'static> {
         let mut permit = self;
-        Permit { semaphore: Cow::Owned(permit.semaphore.as_ref().clone()), held: permit.held.take() }
+        let semaphore = Keep::Owned(Box::new(permit.semaphore.clone()));
+        Permit { semaphore, held: permit.held.take() }
     }
 
     /// What is held, unless it is a copy that belongs to the process from which this one was forked.
