@@ -236,8 +236,11 @@ fn four_and_four(placement: Placement, options: &Options) {
     ratio("P6", placement, Side(&name, &medians[0]), Side(CROSSBEAM, &medians[1]), Unit::Nanoseconds, None);
 }
 
+/// Senders, each with how many messages it sends, and receivers.
+type Ends = (Vec<(Sender<u64>, u32)>, Vec<Receiver<u64>>);
+
 /// Two senders and two receivers here, and those of the meetings there; the time until all have ended.
-fn lead_all(meetings: &[Meeting], here: (Vec<(Sender<u64>, u32)>, Vec<Receiver<u64>>)) -> Duration {
+fn lead_all(meetings: &[Meeting], here: Ends) -> Duration {
     let mut work: Box<dyn FnOnce() + Send> = Box::new(move || {
         std::thread::scope(|scope| {
             for (to, times) in here.0 {

@@ -1,7 +1,7 @@
 //! Channels and queues: a killed sender's message is there or not and stops nobody, a killed receiver loses at most the message in
 //! its hands, and tasks that a killed worker had in hand are given up.
 
-use super::case::{AFTER, CHECK, Case, EARLY, FINISH, Hands, LATE, RELEASE, Reply, SETUP, Stage};
+use super::case::{AFTER, CHECK, Case, EARLY, FINISH, Hands, LATE, PATIENCE, RELEASE, Reply, SETUP, Stage};
 use super::forever;
 use multiprocess::channel::{Receiver, Sender, bounded};
 use multiprocess::{ErrorKind, JoinableQueue};
@@ -20,9 +20,6 @@ pub const CASES: &[fn() -> Case] = &[
     clone_and_drop,
     task_done,
 ];
-
-/// How long a message that must come may take. Whoever waits is measured by what is promised; this only ends a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The victim's message; the survivors' have higher numbers.
 const VICTIM: u64 = 1;
