@@ -7,8 +7,7 @@ use crate::map;
 use crate::pool::Pool;
 use crate::progress::Wish;
 use crate::state::Task;
-use multiprocess_parcel::pack_data;
-use multiprocess_process::task::{self, TaskEntry};
+use multiprocess_process::task::{TaskEntry, pack_single};
 use multiprocess_process::{Function, Message, must_not_capture};
 use multiprocess_sys::{Error, ErrorKind};
 use std::fmt;
@@ -250,7 +249,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f; // a value of a type without one: the type says all
-            map::run(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            map::run(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), for functions of several arguments.
@@ -275,7 +274,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            map::run(&$tasks(self), TaskEntry::of_tuples::<F, I::Item>(), inputs.into_iter())
+            map::run(&$tasks(self), TaskEntry::of::<F, I::Item>(), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), one value after the other, as they are asked for. It takes a bounded number of
@@ -301,7 +300,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            Imap::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            Imap::new(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
         }
 
         /// As [`imap`](Self::imap), in the order in which values come.
@@ -323,7 +322,7 @@ macro_rules! work {
         {
             const { must_not_capture::<F>() };
             let _ = f;
-            ImapUnordered::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            ImapUnordered::new(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
         }
     };
 }
@@ -351,9 +350,11 @@ impl<'p> Tasks<'p> {
     {
         let _ = f;
         let Options { timeout, retries, .. } = self.options;
-        let prepared = TaskEntry::of_call::<F, A>().offset().and_then(|function| {
+        let prepared = TaskEntry::of::<F, A>().offset().and_then(|function| {
             self.options.check()?;
-            Ok((function, pack_data(&args, task::CARRIER)?))
+            let mut bytes = Vec::new();
+            let own = pack_single(&mut bytes, args)?;
+            Ok((function, own.unwrap_or(bytes)))
         });
         let (function, bytes) = prepared.map_err(PoolError::Failed)?;
         let arguments = crate::payload::Bytes::from(bytes);

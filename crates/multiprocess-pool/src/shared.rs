@@ -19,6 +19,7 @@
 //! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
+use crate::arrivals::{Arrivals, Inbox};
 use crate::descriptors::Descriptors;
 use crate::error::{PoolError, TaskError};
 #[cfg(feature = "tracing")]
@@ -139,7 +140,7 @@ impl Shared {
             return Err(refusal);
         }
         state.feeding += usize::from(is_feeding);
-        Ok(state.jobs.open())
+        Ok(state.jobs.open(Inbox::Many(Arrivals::default())))
     }
 
     /// Gives a task to the pool, which finds room for it now or later.
@@ -149,8 +150,8 @@ impl Shared {
         if let Some(refusal) = self.refusal(&state) {
             return Err(refusal);
         }
-        let id = state.jobs.open();
-        let task = task(id);
+        let id = state.jobs.open(Inbox::One(None));
+        let mut task = task(id);
         if let Some(job) = state.jobs.get(id) {
             job.outstanding = 1;
         }
@@ -159,10 +160,10 @@ impl Shared {
             state.collect(&self.memory, board);
         }
         if state.backlog.is_empty() {
-            match state.place(&self.memory, board, task, None) {
+            match state.place(&self.memory, board, &mut task, None) {
                 Placed::Done => {}
-                Placed::NoRoom(task) => state.backlog.push_back(task),
-                Placed::Failed(_, error) => {
+                Placed::NoRoom => state.backlog.push_back(task),
+                Placed::Failed(error) => {
                     state.jobs.close(id);
                     return Err(PoolError::Failed(error));
                 }
@@ -322,7 +323,7 @@ impl Shared {
         }
         let Some(job) = state.jobs.get(id) else { return };
         job.is_abandoned = true;
-        job.inbox.clear();
+        job.inbox = Inbox::One(None);
         if is_unwanted {
             job.is_cancelled = true;
             state.drop_waiting(self.board(), id);
