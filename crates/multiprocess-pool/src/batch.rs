@@ -111,18 +111,18 @@ impl Batch {
         }
     }
 
-    /// The next task is placed.
+    /// The next task is placed. If its bytes are a vector of their own, that is not needed any more.
     #[inline]
-    pub(crate) fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) -> Option<Vec<u8>> {
         let Packed { is_own, end, .. } = self.tasks[self.placed];
         self.placed += 1;
         self.start = end;
-        if is_own {
-            self.own_bytes -= self.own.pop_front().map_or(0, |own| own.len());
-        }
+        let own = if is_own { self.own.pop_front() } else { None };
+        self.own_bytes -= own.as_ref().map_or(0, Vec::len);
         if self.placed == self.tasks.len() {
             self.clear();
         }
+        own
     }
 
     /// The bytes of the next task, which are to be kept elsewhere.

@@ -99,7 +99,9 @@ impl Work {
                     return Err(TaskError::transfer(shared.damaged(state)));
                 }
             }
-            self.batch.advance();
+            if let Some(own) = self.batch.advance() {
+                state.give_spare(own);
+            }
             self.outstanding += 1;
             if let Some(job) = state.jobs.get(self.job) {
                 job.outstanding += 1;

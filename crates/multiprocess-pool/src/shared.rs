@@ -26,6 +26,7 @@ use crate::error::{PoolError, TaskError};
 use crate::events::News;
 use crate::jobs::JobId;
 use crate::memory::Memory;
+use crate::payload::Bytes;
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_core::work::{Board, Stage};
 use multiprocess_core::{Step, Wait};
@@ -161,7 +162,11 @@ impl Shared {
         }
         if state.backlog.is_empty() {
             match state.place(&self.memory, board, &mut task, None) {
-                Placed::Done => {}
+                Placed::Done => {
+                    if let Bytes::Long(bytes) = task.arguments {
+                        state.give_spare(bytes);
+                    }
+                }
                 Placed::NoRoom => state.backlog.push_back(task),
                 Placed::Failed(error) => {
                     state.jobs.close(id);

@@ -136,6 +136,8 @@ pub(crate) struct State {
     published: u64,
     blocks: Blocks,
     scratch: Vec<u8>,
+    /// The memory of arguments, in which results may lie.
+    spare: Vec<Vec<u8>>,
 }
 
 impl State {
@@ -169,6 +171,7 @@ impl State {
             published: 0,
             blocks: Blocks::new(memory.area(None)),
             scratch: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -348,6 +351,9 @@ impl State {
         if has_news && !self.backlog.is_empty() {
             self.dispatch(memory, board);
         }
+        if self.occupied == 0 {
+            self.spare.clear();
+        }
         has_news
     }
 
@@ -373,7 +379,7 @@ impl State {
         }
         let outcome = match end {
             Some(end) => {
-                let mut bytes = Vec::new();
+                let mut bytes = self.take_spare(length);
                 match memory.read(slot, (length, place), Some(lane), &mut bytes) {
                     Ok(()) => Outcome::Left(end, Bytes::from(bytes)),
                     Err(error) => Outcome::lost(TaskError::transfer(error)),
@@ -386,6 +392,19 @@ impl State {
         }
         self.give_back(block);
         self.deliver(job, item, items, outcome, true);
+    }
+
+    /// Keeps the memory of arguments that were placed, if results could use it: new memory is dear, and this lies in the caches.
+    pub(crate) fn give_spare(&mut self, bytes: Vec<u8>) {
+        if (SPARE_MIN..=SPARE_MAX).contains(&bytes.capacity()) && self.spare.len() < SPARES {
+            self.spare.push(bytes);
+        }
+    }
+
+    /// Memory for a result of so many bytes, which need not be believed.
+    fn take_spare(&mut self, length: u64) -> Vec<u8> {
+        let fits = |bytes: &Vec<u8>| bytes.capacity() as u64 >= length && bytes.capacity() as u64 / 2 <= length;
+        self.spare.iter().rposition(fits).map_or_else(Vec::new, |at| self.spare.swap_remove(at))
     }
 
     /// Hands something to those who wait for a job; `is_last` if it is all that comes of one task.
@@ -438,5 +457,10 @@ const GRACE: Duration = Duration::from_millis(200);
 /// caches. But each worker has so many tasks ahead of it.
 const AHEAD_MAX: u64 = 8 << 20;
 const AHEAD_MIN: usize = 4;
+
+/// How many vectors are kept for results, and how large they are: smaller ones are had for little.
+const SPARES: usize = 4;
+const SPARE_MIN: usize = 1 << 16;
+const SPARE_MAX: usize = 4 << 20;
 
 const DAMAGED: &str = "reading what a worker has done: the memory of the pool is damaged";

@@ -209,6 +209,7 @@ impl State {
         let placed = records.into_iter().flatten().map(|record| record.into_task(None));
         let tasks: Vec<Task> = placed.chain(std::mem::take(&mut self.backlog)).collect();
         self.occupied = 0;
+        self.spare.clear();
         for task in tasks {
             if self.jobs.get(task.job).is_some_and(|job| !job.is_cancelled) {
                 self.deliver(task.job, task.item, task.items.max(1), Outcome::lost(error.clone()), true);
