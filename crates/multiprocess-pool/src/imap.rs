@@ -15,6 +15,8 @@ use std::marker::PhantomData;
 
 /// How many inputs are taken ahead, at least.
 const AHEAD_MIN: usize = 16;
+/// While values are there to give out, inputs are taken when one in so many of those ahead is missing.
+const REFILL: usize = 4;
 /// How many chunks for each worker.
 const CHUNKS_PER_WORKER: usize = 4;
 
@@ -74,6 +76,10 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
     /// Takes inputs ahead, and hands over what has come; waits until something has, unless `is_enough`. `false` if nothing will come
     /// any more.
     fn turn(&mut self, is_enough: bool, mut each: impl FnMut(u64, Result<R, TaskError>)) -> bool {
+        // Inputs are taken ahead some at a time: a turn for each would cost more than a short task.
+        if is_enough && (!self.has_more || self.pending > self.ahead - self.ahead / REFILL) {
+            return true;
+        }
         let Some(work) = &mut self.work else { return false };
         // One for the value that is asked for, and those ahead of it.
         while self.has_more && self.pending <= self.ahead {
