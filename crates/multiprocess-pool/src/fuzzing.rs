@@ -78,7 +78,7 @@ impl Pool {
             Placed::Failed(..) => _ = self.state.jobs.close(job),
             Placed::Damaged => self.state.break_down(RemoteError::new("damaged")),
         }
-        self.state.publish(&self.memory, self.memory.board());
+        self.state.publish(&self.memory, self.memory.board(), None);
     }
 
     /// What workers have done is taken in, and what has come is read as a caller would.

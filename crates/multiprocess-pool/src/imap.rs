@@ -97,7 +97,7 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
         }
         loop {
             let unplaced = work.batch.items();
-            if let Err(error) = work.turn() {
+            if let Err(error) = work.turn(None) {
                 // What was not placed will not run: the error stands for the first of it.
                 self.pending -= unplaced;
                 work.batch.clear();

@@ -9,6 +9,7 @@ use crate::error::TaskError;
 use crate::jobs::JobId;
 use crate::options::Tasks;
 use crate::payload::Bytes;
+use crate::pool::cpus;
 use crate::progress::Progress;
 use crate::shared::Shared;
 use crate::state::{Phase, Placed, State, Task};
@@ -28,6 +29,8 @@ const CHUNKS_PER_WORKER: usize = 4;
 const LEFT_UNKNOWN: usize = 4096;
 /// More tasks are given when one in so many of those that are outstanding has come back.
 const REFILL: usize = 8;
+/// A batch that took longer to pack is the last one for a while.
+const PACKING: Duration = Duration::from_micros(200);
 /// How many results there is room for from the beginning; inputs may lie about their number.
 const RESULTS_MAX: usize = 1 << 20;
 
@@ -67,7 +70,8 @@ impl Work {
     }
 
     /// Places what is packed, as far as there is room, and takes in what has come.
-    pub(crate) fn turn(&mut self) -> Result<(), TaskError> {
+    /// With `few` only so many workers are woken.
+    pub(crate) fn turn(&mut self, few: Option<u32>) -> Result<(), TaskError> {
         let shared = Arc::clone(&self.shared);
         let (memory, board) = (&shared.memory, shared.board());
         let mut state = shared.lock();
@@ -107,7 +111,7 @@ impl Work {
                 job.outstanding += 1;
             }
         }
-        state.publish(memory, board);
+        state.publish(memory, board, few);
         shared.arm(&mut state);
         self.take(&mut state);
         drop(state);
@@ -174,6 +178,8 @@ struct Mapping<I, R> {
     chunks: Chunks,
     /// How many tasks may be outstanding.
     window: usize,
+    /// How many processes can run at once.
+    processors: u32,
     /// How many items were packed, and how many are done.
     next: u64,
     done: u64,
@@ -197,8 +203,10 @@ where
     let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
     let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
     let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
+    let processors = u32::try_from(cpus()).unwrap_or(u32::MAX);
+    let (has_more, next, done, failure) = (true, 0, 0, None);
     let mut mapping =
-        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None, progress };
+        Mapping { work, inputs, has_more, chunks, window, processors, next, done, results, failure, progress };
     while mapping.turn() {}
     mapping.finish()
 }
@@ -211,8 +219,12 @@ where
 {
     /// Gives what there is to give, and takes what has come; waits if there is neither. `false` if all is done.
     fn turn(&mut self) -> bool {
+        let began = Instant::now();
         self.pack();
-        if let Err(error) = self.work.turn() {
+        // Short tasks keep no more workers busy than there are processors, and many that wake for one each are in the way of all. If
+        // tasks turn out long, the others are woken before this thread sleeps; but inputs may take long too.
+        let few = (began.elapsed() < PACKING).then_some(self.processors);
+        if let Err(error) = self.work.turn(few) {
             note(&mut self.failure, self.next, error);
             self.work.batch.clear();
             self.has_more = false;

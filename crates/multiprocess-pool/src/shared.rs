@@ -177,7 +177,7 @@ impl Shared {
                     return Err(PoolError::Failed(self.damaged(state)));
                 }
             }
-            state.publish(&self.memory, board);
+            state.publish(&self.memory, board, None);
         } else {
             state.backlog.push_back(task);
         }
@@ -219,7 +219,11 @@ impl Shared {
         }
         let mut patience = Patience::until(deadline);
         let found = loop {
-            match patience.step() {
+            let step = patience.step();
+            if step == Step::Sleep {
+                state.wake_others(&self.memory, board);
+            }
+            match step {
                 Step::TimedOut => break None,
                 Step::Retry => {
                     // With several that wait, one look for all is enough.

@@ -286,14 +286,30 @@ impl State {
         }
     }
 
-    /// Shows the workers what was placed, and wakes as many as there are new tasks.
+    /// Shows the workers what was placed, and wakes as many as there are new tasks. With `few` only so many, and only if those that
+    /// are awake had nothing left to do: then the caller [wakes the others](State::wake_others) soon, if they are needed.
     #[inline]
-    pub(crate) fn publish(&mut self, memory: &Memory, board: Board<'_>) {
-        if self.tail != self.published {
-            let count = u32::try_from(self.tail - self.published).unwrap_or(u32::MAX);
-            self.published = self.tail;
-            board.publish(self.tail);
+    pub(crate) fn publish(&mut self, memory: &Memory, board: Board<'_>, few: Option<u32>) {
+        if self.tail == self.published {
+            return;
+        }
+        let count = u32::try_from(self.tail - self.published).unwrap_or(u32::MAX);
+        let count = match few {
+            Some(_) if board.has_waiting() => 0,
+            Some(few) => count.min(few),
+            None => count,
+        };
+        self.published = self.tail;
+        board.publish(self.tail);
+        if count > 0 {
             board.wake_workers(count, &memory.segment);
+        }
+    }
+
+    /// Wakes all who sleep, if there are tasks that nobody has set out for.
+    pub(crate) fn wake_others(&self, memory: &Memory, board: Board<'_>) {
+        if board.has_waiting() {
+            board.wake_workers(u32::MAX, &memory.segment);
         }
     }
 
@@ -318,7 +334,7 @@ impl State {
                 }
             }
         }
-        self.publish(memory, board);
+        self.publish(memory, board, None);
     }
 
     /// Takes in what the workers have done, and gives them more of the backlog; whether there was anything.

@@ -116,6 +116,7 @@ fn look(shared: &Shared) -> Option<Option<Instant>> {
     loop {
         let mut state = shared.lock();
         state.collect(&shared.memory, board);
+        state.wake_others(&shared.memory, board);
         let next_timer = state.tick(&shared.memory, board);
         if state.phase == Phase::Ended {
             return None;
