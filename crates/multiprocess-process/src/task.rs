@@ -8,7 +8,7 @@
 //! (`octets.rs`). A **chunk** is several calls of one function. Its bytes are those of each call behind their length (32 bits), and so are its
 //! results, with a byte in front that says what each is ([`End`]).
 
-use crate::function::{self, Entry, Function, Outcome, Unchecked, conjure};
+use crate::function::{ChildEntry, Code, Entry, Function, Outcome, conjure};
 use crate::octets;
 use crate::report;
 use multiprocess_parcel::{Fd, Message, Parcel, RemoteError, pack, pack_data, pack_data_onto, unpack_data};
@@ -16,7 +16,6 @@ use multiprocess_sys::handle::{AsHandle, OwnedHandle};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -43,20 +42,24 @@ impl End {
     }
 }
 
-const MAGIC: u64 = u64::from_ne_bytes(*b"mp-tasks");
-
 /// Called after each call of a chunk with all results so far.
 pub type Step<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
-/// How to call one function for tasks.
-#[repr(C)]
-pub struct TaskEntry {
-    magic: u64,
-    call: fn(&mut Vec<u8>, &mut Vec<u8>, Option<Step<'_>>) -> End,
-}
+/// The code of tasks: it calls the function once, or with a step for each item of a chunk, and puts what came of it into the second buffer, which
+/// is empty before. The arguments of a single call may be taken.
+pub type TaskCall = fn(&mut Vec<u8>, &mut Vec<u8>, Option<Step<'_>>) -> End;
 
-const _: () = assert!(size_of::<TaskEntry>() == size_of::<Unchecked>());
-const _: () = assert!(align_of::<TaskEntry>() == align_of::<Unchecked>());
+/// How to call one function for tasks.
+pub type TaskEntry = Entry<TaskCall>;
+
+impl Code for TaskCall {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"mp-tasks");
+    const ERRAND: &'static str = "giving a task to a pool";
+
+    fn address(self) -> *const () {
+        self as *const ()
+    }
+}
 
 impl TaskEntry {
     /// The entry of `F` for the arguments `A`. A value alone is packed as the tuple of it: both are the same bytes.
@@ -66,42 +69,13 @@ impl TaskEntry {
         A: Message,
         F::Output: Message,
     {
-        struct Of<F, A>(PhantomData<(F, A)>);
-        impl<F: Function<A>, A: Message> Of<F, A>
-        where
-            F::Output: Message,
-        {
-            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call::<F, A> };
-        }
-        Of::<F, A>::ENTRY
+        const { &Entry::new(call::<F, A> as TaskCall) }
     }
 
-    /// Where it lies in the executable.
-    ///
-    /// # Errors
-    ///
-    /// It lies elsewhere: in a plugin, or in a library that another program loaded.
-    pub fn offset(&'static self) -> Result<u64, Error> {
-        function::offset_of(self, self.call as *const (), "giving a task to a pool")
-    }
-
-    /// The entry at `offset`, if one lies there.
-    ///
-    /// # Errors
-    ///
-    /// None does.
-    pub fn at(offset: u64) -> Result<&'static TaskEntry, Error> {
-        let place = function::find(offset, MAGIC)?;
-        // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for such an entry alone,
-        // and constants of the executable live as long as the process.
-        Ok(unsafe { &*place.cast::<TaskEntry>() })
-    }
-
-    /// Calls the function in this process, once, or with `step` for each item of a chunk; what came of it is put into `out`, which is
-    /// empty before. The arguments of a single call may be taken.
+    /// Calls the function in this process.
     #[inline]
     pub fn call(&self, arguments: &mut Vec<u8>, out: &mut Vec<u8>, step: Option<Step<'_>>) -> End {
-        (self.call)(arguments, out, step)
+        self.code()(arguments, out, step)
     }
 }
 
@@ -326,7 +300,7 @@ impl Preparation {
         F: Function<A, Output = ()>,
         A: Message,
     {
-        let function = Entry::of_function::<F, A>().offset()?;
+        let function = ChildEntry::of_function::<F, A>().offset()?;
         Ok(Preparation { function, arguments: Arc::new(pack(arguments)?) })
     }
 
@@ -337,7 +311,7 @@ impl Preparation {
     /// The arguments cannot be read.
     pub fn run(self) -> Result<(), Error> {
         let arguments = Arc::into_inner(self.arguments).unwrap_or_default();
-        match Entry::at(self.function)?.call(arguments) {
+        match ChildEntry::at(self.function)?.call(arguments) {
             Outcome::Value(_) => Ok(()),
             Outcome::Panicked(payload) => resume_unwind(payload),
             Outcome::Failed(error) => Err(Error::from(error)),
@@ -420,6 +394,6 @@ mod tests {
             assert_eq!(entry.call(&mut bytes.to_vec(), &mut out, Some(&mut |_| ())), End::Failed);
         }
         assert!(TaskEntry::at(entry.offset().unwrap() + 8).is_err());
-        assert!(Entry::at(entry.offset().unwrap()).is_err());
+        assert!(ChildEntry::at(entry.offset().unwrap()).is_err());
     }
 }
