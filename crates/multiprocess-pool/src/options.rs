@@ -195,8 +195,7 @@ macro_rules! work {
             A: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            $tasks(self).submit_task(f, args)?.get()
+            $tasks(self).submit_task(entry::<A, F>(f), args)?.get()
         }
 
         /// Has `f(args)` called in a worker, and does not wait.
@@ -221,8 +220,7 @@ macro_rules! work {
             A: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            $tasks(self).submit_task(f, args)
+            $tasks(self).submit_task(entry::<A, F>(f), args)
         }
 
         /// Calls `f` with each input, in the workers, and waits for all values, which are in the order of the inputs.
@@ -247,9 +245,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f; // a value of a type without one: the type says all
-            map::run(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
+            map::run(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), for functions of several arguments.
@@ -272,9 +268,7 @@ macro_rules! work {
             I::Item: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            map::run(&$tasks(self), TaskEntry::of::<F, I::Item>(), inputs.into_iter())
+            map::run(&$tasks(self), entry::<I::Item, F>(f), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), one value after the other, as they are asked for. It takes a bounded number of
@@ -298,9 +292,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            Imap::new(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
+            Imap::new(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
 
         /// As [`imap`](Self::imap), in the order in which values come.
@@ -320,9 +312,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            ImapUnordered::new(&$tasks(self), TaskEntry::of::<F, (I::Item,)>(), inputs.into_iter())
+            ImapUnordered::new(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
     };
 }
@@ -335,6 +325,17 @@ fn same<'p>(tasks: &Tasks<'p>) -> Tasks<'p> {
     tasks.clone()
 }
 
+/// The entry of a function, of which the value says nothing that its type does not.
+fn entry<A, F>(_: F) -> &'static TaskEntry
+where
+    F: Function<A>,
+    A: Message,
+    F::Output: Message,
+{
+    const { must_not_capture::<F>() };
+    TaskEntry::of::<F, A>()
+}
+
 impl Pool {
     work!('_, plain);
 }
@@ -342,15 +343,9 @@ impl Pool {
 impl<'p> Tasks<'p> {
     work!('p, same);
 
-    fn submit_task<F, A>(self, f: F, args: A) -> Result<TaskHandle<F::Output>, PoolError>
-    where
-        F: Function<A>,
-        A: Message,
-        F::Output: Message,
-    {
-        let _ = f;
+    fn submit_task<A: Message, R>(self, entry: &'static TaskEntry, args: A) -> Result<TaskHandle<R>, PoolError> {
         let Options { timeout, retries, .. } = self.options;
-        let prepared = TaskEntry::of::<F, A>().offset().and_then(|function| {
+        let prepared = entry.offset().and_then(|function| {
             self.options.check()?;
             let mut bytes = Vec::new();
             let own = pack_single(&mut bytes, args)?;
