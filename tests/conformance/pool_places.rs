@@ -2,10 +2,12 @@
 
 use crate::pool_gate::{keep, wait_at_gate};
 use multiprocess::channel::{Receiver, Sender, bounded};
-use multiprocess::{Event, Pool};
+use multiprocess::{Barrier, Event, Pool};
+use std::sync::OnceLock;
 use std::thread;
 
 multiprocess_tests::checked_tests![
+    all_workers_of_a_large_pool_work_at_once,
     global,
     large_pool,
     many_threads_share_a_pool,
@@ -33,6 +35,26 @@ fn large_pool() {
     assert_eq!(pool.map(square, 0..10).expect("the tasks return")[9], 81);
     assert_eq!(pool.worker_pids().len(), 200);
     pool.join().expect("the workers end");
+}
+
+static BARRIER: OnceLock<Barrier> = OnceLock::new();
+
+fn meet(_: u64) {
+    BARRIER.get().expect("the worker was prepared").wait().expect("all come");
+}
+
+/// Of many short tasks few workers take the most, and the others sleep; tasks that turn out long wake them.
+fn all_workers_of_a_large_pool_work_at_once() {
+    const WORKERS: u32 = 24;
+    let barrier = Barrier::new(WORKERS).expect("a barrier can be made");
+    let keep = |barrier: Barrier| BARRIER.set(barrier).expect("each worker is prepared once");
+    let pool =
+        Pool::builder().workers(WORKERS as usize).initializer(keep, (barrier,)).build().expect("a pool can be made");
+    for _ in 0..3 {
+        assert_eq!(pool.tasks().chunk_size(1).map(square, 0..2000).expect("the tasks return")[1999], 1999 * 1999);
+        pool.tasks().chunk_size(1).map(meet, 0..2 * u64::from(WORKERS)).expect("the tasks return");
+        assert_eq!(pool.imap_unordered(meet, 0..u64::from(WORKERS)).filter(Result::is_ok).count(), WORKERS as usize);
+    }
 }
 
 /// `TestStdinBadfiledescriptor.test_pool_in_process`.

@@ -30,7 +30,8 @@
 //! **Sleeping.** Workers sleep on `work`, the pool's process on `signal`: an epoch and flags, as in the semaphore. Who goes to sleep
 //! turns a flag on, fences, looks once more, and sleeps on the word. Who has something for others fences, looks at the flags, and
 //! if one is on counts the epoch up and wakes. One of the two fences comes first: either the sleeper sees the news or the other one
-//! the flag. `signal` has a second flag, `BELL`: somebody sleeps who watches other things too and must be told
+//! the flag. The pool may wake fewer than it has tasks for, or nobody while workers are at it; then, before it sleeps itself, it wakes all
+//! if there are still positions that nobody has set out for. `signal` has a second flag, `BELL`: somebody sleeps who watches other things too and must be told
 //! by other means, once.
 //!
 //! **Death of a worker**, by step. Before its claim: at most a straggler. After the claim and before `DONE`: the task is lost, the
@@ -173,6 +174,11 @@ impl<'a> Board<'a> {
     /// For the pool: whether some worker has set out for `position` already.
     pub fn is_behind(&self, position: u64) -> bool {
         position < self.word(HEAD).load(Relaxed)
+    }
+
+    /// For the pool: whether there are positions that no worker has set out for.
+    pub fn has_waiting(&self) -> bool {
+        self.word(HEAD).load(Relaxed) != self.word(TAIL).load(Relaxed)
     }
 
     /// For the pool: says that all positions before `tail` have what they will have.

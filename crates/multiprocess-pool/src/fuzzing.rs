@@ -1,5 +1,6 @@
 //! The pool's process without workers, for the fuzzer alone (`--cfg fuzzing`): somebody else writes to its memory.
 
+use crate::arrivals::{Arrivals, Inbox};
 use crate::error::TaskError;
 use crate::jobs::JobId;
 use crate::memory::Memory;
@@ -7,7 +8,7 @@ use crate::payload::{Bytes, Outcome};
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_core::atomics::Ordering::Relaxed;
 use multiprocess_parcel::RemoteError;
-use multiprocess_process::task::{push_item, split_result};
+use multiprocess_process::task::push_item;
 use std::time::Duration;
 
 /// Few, so that the fuzzer meets them.
@@ -59,22 +60,25 @@ impl Pool {
             return;
         }
         let mut arguments = Vec::new();
-        for _ in 0..items.max(1) {
+        for _ in 0..items {
             push_item(&mut arguments, &vec![7_u8; length]).expect("bytes can be packed");
         }
-        let job = self.state.jobs.open();
+        if items == 0 {
+            arguments.resize(length, 7);
+        }
+        let job = self.state.jobs.open(if items == 0 { Inbox::One(None) } else { Inbox::Many(Arrivals::default()) });
         self.state.jobs.get(job).expect("it was just opened").outstanding = 1;
         self.jobs.push(job);
         let timeout = is_timed.then_some(Duration::from_nanos(1));
         let arguments = Bytes::from(arguments);
-        let task = Task { job, item: 0, function: 1, items, retries: items % 2, timeout, arguments };
-        match self.state.place(&self.memory, self.memory.board(), task, None) {
+        let mut task = Task { job, item: 0, function: 1, items, retries: items % 2, timeout, arguments };
+        match self.state.place(&self.memory, self.memory.board(), &mut task, None) {
             Placed::Done => {}
-            Placed::NoRoom(task) => self.state.backlog.push_back(task),
+            Placed::NoRoom => self.state.backlog.push_back(task),
             Placed::Failed(..) => _ = self.state.jobs.close(job),
             Placed::Damaged => self.state.break_down(RemoteError::new("damaged")),
         }
-        self.state.publish(&self.memory, self.memory.board());
+        self.state.publish(&self.memory, self.memory.board(), None);
     }
 
     /// What workers have done is taken in, and what has come is read as a caller would.
@@ -83,17 +87,9 @@ impl Pool {
         let _ = self.state.queue(self.memory.board());
         for job in &self.jobs {
             let Some(job) = self.state.jobs.get(*job) else { continue };
-            for arrival in std::mem::take(&mut job.inbox) {
-                match arrival.outcome {
-                    Outcome::Left(_, bytes) if arrival.items > 0 => {
-                        let mut rest = bytes.as_slice();
-                        for _ in 0..arrival.items {
-                            let Some((_, _, more)) = split_result(rest) else { break };
-                            rest = more;
-                        }
-                    }
-                    outcome => drop(outcome.decode::<Vec<String>>()),
-                }
+            match &mut job.inbox {
+                Inbox::One(_) => drop(job.inbox.take().map(Outcome::decode::<Vec<String>>)),
+                Inbox::Many(arrivals) => arrivals.each::<Vec<u8>>(|_, result| drop(result)),
             }
         }
     }

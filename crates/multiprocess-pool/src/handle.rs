@@ -64,7 +64,7 @@ impl<R> TaskHandle<R> {
     pub fn is_done(&self) -> bool {
         let mut state = self.shared.lock();
         state.collect(&self.shared.memory, self.shared.board());
-        state.jobs.get(self.job).is_none_or(|job| !job.inbox.is_empty())
+        state.jobs.get(self.job).is_none_or(|job| job.inbox.len() > 0)
     }
 
     /// Waits until it has a result or has failed; `false` if `timeout` was over first.
@@ -84,7 +84,7 @@ impl<R> TaskHandle<R> {
 
     fn wait(&self, deadline: Deadline) -> bool {
         let is_done = |state: &mut crate::state::State| {
-            state.jobs.get(self.job).is_none_or(|job| !job.inbox.is_empty()).then_some(())
+            state.jobs.get(self.job).is_none_or(|job| job.inbox.len() > 0).then_some(())
         };
         self.shared.wait(Some(self.job), deadline, is_done).is_some()
     }
@@ -114,7 +114,7 @@ impl<R> TaskHandle<R> {
 
     fn take(&self) -> Option<Outcome> {
         let mut state = self.shared.lock();
-        let outcome = state.jobs.get(self.job)?.inbox.pop_front()?.outcome;
+        let outcome = state.jobs.get(self.job)?.inbox.take()?;
         state.jobs.close(self.job);
         Some(outcome)
     }
@@ -170,10 +170,10 @@ impl<R: DeserializeOwned> Future for TaskHandle<R> {
         let Some(job) = state.jobs.get(self.job) else {
             return Poll::Ready(Err(TaskError::Closed)); // it was ready before
         };
-        if let Some(arrival) = job.inbox.pop_front() {
+        if let Some(outcome) = job.inbox.take() {
             state.jobs.close(self.job);
             drop(state);
-            return Poll::Ready(arrival.outcome.decode());
+            return Poll::Ready(outcome.decode());
         }
         if !job.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             job.waker = Some(context.waker().clone());
@@ -181,12 +181,12 @@ impl<R: DeserializeOwned> Future for TaskHandle<R> {
         state.has_futures = true;
         self.shared.arm(&mut state);
         // What came while the bell was armed.
-        match state.jobs.get(self.job).and_then(|job| job.inbox.pop_front()) {
+        match state.jobs.get(self.job).and_then(|job| job.inbox.take()) {
             None => Poll::Pending,
-            Some(arrival) => {
+            Some(outcome) => {
                 state.jobs.close(self.job);
                 drop(state);
-                Poll::Ready(arrival.outcome.decode())
+                Poll::Ready(outcome.decode())
             }
         }
     }

@@ -1,10 +1,11 @@
 //! `imap`: values one after the other, and inputs only as far ahead as is useful.
 
+use crate::batch::Batch;
 use crate::error::TaskError;
 use crate::map::Work;
 use crate::options::Tasks;
 use crate::progress::Progress;
-use multiprocess_process::task::{TaskEntry, push_item};
+use multiprocess_process::task::TaskEntry;
 use multiprocess_sys::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,19 +15,13 @@ use std::marker::PhantomData;
 
 /// How many inputs are taken ahead, at least.
 const AHEAD_MIN: usize = 16;
+/// While values are there to give out, inputs are taken when one in so many of those ahead is missing.
+const REFILL: usize = 4;
 /// How many chunks for each worker.
 const CHUNKS_PER_WORKER: usize = 4;
 
-/// Packs the next input; `None` if there is none.
-type Pull<I> = fn(&mut I, &mut Vec<u8>) -> Option<Result<(), Error>>;
-
-fn pull<I>(inputs: &mut I, bytes: &mut Vec<u8>) -> Option<Result<(), Error>>
-where
-    I: Iterator,
-    I::Item: Serialize,
-{
-    inputs.next().map(|input| push_item(bytes, &input))
-}
+/// Packs the next inputs as one task.
+type Pull<I> = fn(&mut Batch, u64, usize, &mut I) -> (u64, Result<bool, Error>);
 
 /// What both iterators have in common.
 struct Stream<I, R> {
@@ -60,7 +55,7 @@ impl<I, R> Stream<I, R> {
             Err(error) => (None, Some(error)),
         };
         let has_more = work.is_some();
-        let pull = pull::<I>;
+        let pull = Batch::pack::<I>;
         let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
         Stream { work, inputs, pull, chunk, ahead, next: 0, last, has_more, pending: 0, progress, result: PhantomData }
     }
@@ -81,40 +76,38 @@ impl<I, R: DeserializeOwned> Stream<I, R> {
     /// Takes inputs ahead, and hands over what has come; waits until something has, unless `is_enough`. `false` if nothing will come
     /// any more.
     fn turn(&mut self, is_enough: bool, mut each: impl FnMut(u64, Result<R, TaskError>)) -> bool {
+        // Inputs are taken ahead some at a time: a turn for each would cost more than a short task.
+        if is_enough && (!self.has_more || self.pending > self.ahead - self.ahead / REFILL) {
+            return true;
+        }
         let Some(work) = &mut self.work else { return false };
         // One for the value that is asked for, and those ahead of it.
         while self.has_more && self.pending <= self.ahead {
-            let first = self.next;
             let room = (self.ahead + 1 - self.pending).min(self.chunk);
-            while self.has_more && ((self.next - first) as usize) < room {
-                match (self.pull)(&mut self.inputs, work.bytes()) {
-                    Some(Ok(())) => self.next += 1,
-                    Some(Err(error)) => {
-                        self.last = Some(TaskError::transfer(error));
-                        self.has_more = false;
-                    }
-                    None => self.has_more = false,
-                }
+            let (count, more) = (self.pull)(&mut work.batch, self.next, room, &mut self.inputs);
+            self.next += count;
+            self.pending += count as usize;
+            match more {
+                Ok(has_more) => self.has_more = has_more,
+                Err(error) => (self.last, self.has_more) = (Some(TaskError::transfer(error)), false),
             }
-            self.pending += (self.next - first) as usize;
-            work.push(first, (self.next - first) as u32);
             if !self.has_more && self.last.is_none() {
                 self.progress.set_total(self.next);
             }
         }
         loop {
-            let unplaced = work.unplaced_items();
-            if let Err(error) = work.turn() {
+            let unplaced = work.batch.items();
+            if let Err(error) = work.turn(None) {
                 // What was not placed will not run: the error stands for the first of it.
                 self.pending -= unplaced;
-                work.forget_batch();
+                work.batch.clear();
                 (self.last, self.has_more) = (Some(error), false);
             }
             let mut come = 0;
-            while work.next_arrival(|item, result| {
+            work.arrivals.each(|item, result| {
                 come += 1;
                 each(item, result);
-            }) {}
+            });
             if come > 0 {
                 self.progress.add(come);
             }

@@ -1,7 +1,6 @@
 //! Jobs: those who wait for tasks. A job is one submitted task, or all tasks of one `map`.
 
-use crate::payload::Outcome;
-use std::collections::VecDeque;
+use crate::arrivals::Inbox;
 use std::sync::{Arc, Condvar};
 use std::task::Waker;
 
@@ -12,21 +11,11 @@ pub(crate) struct JobId {
     generation: u32,
 }
 
-/// Something that came for a job: the results of some items.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    /// The number of the first item.
-    pub(crate) item: u64,
-    /// How many items; 0 = one call that is no chunk.
-    pub(crate) items: u32,
-    pub(crate) outcome: Outcome,
-}
-
 /// One job.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Job {
     /// What has come.
-    pub(crate) inbox: VecDeque<Arrival>,
+    pub(crate) inbox: Inbox,
     /// How many of its tasks wait or run.
     pub(crate) outstanding: usize,
     /// Its tasks need not begin any more.
@@ -47,13 +36,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn open(&mut self) -> JobId {
+    pub(crate) fn open(&mut self, inbox: Inbox) -> JobId {
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.jobs.push((0, None));
             (self.jobs.len() - 1) as u32
         });
         let entry = &mut self.jobs[place as usize];
-        entry.1 = Some(Job::default());
+        let (outstanding, is_cancelled, is_abandoned) = (0, false, false);
+        entry.1 = Some(Job { inbox, outstanding, is_cancelled, is_abandoned, waiter: None, waker: None });
         JobId { place, generation: entry.0 }
     }
 

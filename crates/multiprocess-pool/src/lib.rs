@@ -2,6 +2,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod arrivals;
+mod batch;
 mod descriptors;
 mod error;
 #[cfg(feature = "tracing")]

@@ -3,15 +3,17 @@
 //! The caller's thread does everything: it packs inputs into a batch, places the batch, takes in what has come, and unpacks that
 //! while the workers go on. The lock is taken once per batch.
 
+use crate::arrivals::{Arrivals, Inbox};
+use crate::batch::Batch;
 use crate::error::TaskError;
-use crate::jobs::{Arrival, JobId};
+use crate::jobs::JobId;
 use crate::options::Tasks;
-use crate::payload::{Bytes, Outcome, decode, decode_only};
+use crate::payload::Bytes;
+use crate::pool::cpus;
 use crate::progress::Progress;
 use crate::shared::Shared;
 use crate::state::{Phase, Placed, State, Task};
-use multiprocess_parcel::RemoteError;
-use multiprocess_process::task::{End, TaskEntry, push_item, split_result};
+use multiprocess_process::task::TaskEntry;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::{Error, ErrorKind};
 use serde::Serialize;
@@ -27,12 +29,10 @@ const CHUNKS_PER_WORKER: usize = 4;
 const LEFT_UNKNOWN: usize = 4096;
 /// More tasks are given when one in so many of those that are outstanding has come back.
 const REFILL: usize = 8;
+/// A batch that took longer to pack is the last one for a while.
+const PACKING: Duration = Duration::from_micros(200);
 /// How many results there is room for from the beginning; inputs may lie about their number.
 const RESULTS_MAX: usize = 1 << 20;
-/// How many tasks are packed before they are placed.
-const BATCH: usize = 256;
-/// The same in bytes.
-const BATCH_BYTES: usize = 1 << 19;
 
 /// The tasks of one call, of which the caller is the only one who waits.
 pub(crate) struct Work {
@@ -42,14 +42,10 @@ pub(crate) struct Work {
     function: u64,
     retries: u32,
     timeout: Option<Duration>,
-    /// Packed and not placed: where each task's bytes end, its first item, and how many.
-    batch: Vec<(usize, u64, u32)>,
-    bytes: Vec<u8>,
-    /// How many tasks of the batch were placed.
-    placed: usize,
+    pub(crate) batch: Batch,
     /// How many tasks are placed and not done.
     pub(crate) outstanding: usize,
-    arrivals: std::collections::VecDeque<Arrival>,
+    pub(crate) arrivals: Arrivals,
 }
 
 impl Work {
@@ -67,85 +63,58 @@ impl Work {
             function,
             retries,
             timeout,
-            batch: Vec::new(),
-            bytes: Vec::new(),
-            placed: 0,
+            batch: Batch::default(),
             outstanding: 0,
-            arrivals: std::collections::VecDeque::new(),
+            arrivals: Arrivals::default(),
         })
     }
 
-    /// How many tasks are packed and not placed.
-    #[inline]
-    pub(crate) fn unplaced(&self) -> usize {
-        self.batch.len() - self.placed
-    }
-
-    /// How many items these have.
-    pub(crate) fn unplaced_items(&self) -> usize {
-        self.batch[self.placed..].iter().map(|(_, _, items)| *items as usize).sum()
-    }
-
-    /// Where to pack items.
-    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Makes a task of the items that were packed since the last one.
-    pub(crate) fn push(&mut self, item: u64, items: u32) {
-        if items > 0 {
-            self.batch.push((self.bytes.len(), item, items));
-        }
-    }
-
     /// Places what is packed, as far as there is room, and takes in what has come.
-    pub(crate) fn turn(&mut self) -> Result<(), TaskError> {
+    /// With `few` only so many workers are woken.
+    pub(crate) fn turn(&mut self, few: Option<u32>) -> Result<(), TaskError> {
         let shared = Arc::clone(&self.shared);
         let (memory, board) = (&shared.memory, shared.board());
         let mut state = shared.lock();
         state.collect(memory, board);
         let last = if self.is_feeding { Phase::Closed } else { Phase::Open };
-        if self.unplaced() > 0 && state.phase > last {
+        if self.batch.len() > 0 && state.phase > last {
             let why = state.broken.as_ref().map_or(TaskError::Closed, TaskError::from);
             self.take(&mut state);
             return Err(why);
         }
         let mut trouble = None;
-        while let Some(&(end, item, items)) = self.batch.get(self.placed) {
-            let start = self.placed.checked_sub(1).map_or(0, |before| self.batch[before].0);
-            let (job, function, retries, timeout) = (self.job, self.function, self.retries, self.timeout);
-            let task = Task { job, item, function, items, retries, timeout, arguments: Bytes::EMPTY };
-            match state.place(memory, board, task, Some(&self.bytes[start..end])) {
+        let (job, function, retries, timeout) = (self.job, self.function, self.retries, self.timeout);
+        let mut task = Task { job, item: 0, function, items: 0, retries, timeout, arguments: Bytes::EMPTY };
+        while let Some((packed, bytes)) = self.batch.next() {
+            (task.item, task.items) = (packed.item, packed.items);
+            match state.place(memory, board, &mut task, Some(bytes)) {
                 Placed::Done => {}
                 // All slots belong to others: it waits in the queue, so that there is something to wait for.
-                Placed::NoRoom(mut task) if self.outstanding == 0 => {
-                    task.arguments = Bytes::new(&self.bytes[start..end]);
-                    state.backlog.push_back(task);
+                Placed::NoRoom if self.outstanding == 0 => {
+                    state.backlog.push_back(Task { arguments: self.batch.take_bytes(), ..task.clone() });
                 }
-                Placed::NoRoom(_) => break,
-                Placed::Failed(_, error) => {
+                Placed::NoRoom => break,
+                Placed::Failed(error) => {
                     trouble = Some(error);
                     break;
                 }
                 Placed::Damaged => {
-                    self.placed = self.batch.len();
+                    self.batch.clear();
                     return Err(TaskError::transfer(shared.damaged(state)));
                 }
             }
-            self.placed += 1;
+            if let Some(own) = self.batch.advance() {
+                state.give_spare(own);
+            }
             self.outstanding += 1;
             if let Some(job) = state.jobs.get(self.job) {
                 job.outstanding += 1;
             }
         }
-        state.publish(memory, board);
+        state.publish(memory, board, few);
         shared.arm(&mut state);
         self.take(&mut state);
         drop(state);
-        if self.placed == self.batch.len() {
-            (self.placed, _) = (0, self.batch.clear());
-            self.bytes.clear();
-        }
         if self.timeout.is_some() {
             shared.descriptors.ring();
         }
@@ -154,20 +123,11 @@ impl Work {
 
     fn take(&mut self, state: &mut State) {
         if let Some(job) = state.jobs.get(self.job) {
-            if self.arrivals.is_empty() {
-                std::mem::swap(&mut self.arrivals, &mut job.inbox);
-            } else {
-                self.arrivals.append(&mut job.inbox);
+            if let Inbox::Many(arrivals) = &mut job.inbox {
+                arrivals.empty(&mut self.arrivals);
             }
             self.outstanding = job.outstanding;
         }
-    }
-
-    /// Forgets what is packed and not placed.
-    pub(crate) fn forget_batch(&mut self) {
-        self.batch.clear();
-        self.bytes.clear();
-        self.placed = 0;
     }
 
     /// Waits until so many tasks have come back, or all. Only while something is outstanding.
@@ -179,46 +139,6 @@ impl Work {
         };
         shared.wait(Some(job), Deadline::NEVER, has_come);
         self.take(&mut shared.lock());
-    }
-
-    /// What has come next: for each item its number and its value or why there is none.
-    pub(crate) fn next_arrival<R: DeserializeOwned>(
-        &mut self,
-        mut each: impl FnMut(u64, Result<R, TaskError>),
-    ) -> bool {
-        let Some(Arrival { item, items, outcome }) = self.arrivals.pop_front() else { return false };
-        let items = u64::from(items.max(1));
-        let error = match outcome {
-            Outcome::Left(End::Value, Bytes::Long(bytes)) if items == 1 => {
-                let damaged = || TaskError::transfer(Error::new(ErrorKind::Damaged, "reading the result of a chunk"));
-                each(item, decode_only(bytes).unwrap_or_else(|| Err(damaged())));
-                return true;
-            }
-            Outcome::Left(End::Value, bytes) => {
-                let mut rest = bytes.as_slice();
-                for number in item..item + items {
-                    let Some((end, result, more)) = split_result(rest) else {
-                        let error = Error::new(ErrorKind::Damaged, "reading the results of a chunk");
-                        each(number, Err(TaskError::transfer(error)));
-                        continue;
-                    };
-                    rest = more;
-                    each(number, decode(end, result));
-                }
-                return true;
-            }
-            Outcome::Left(End::Panicked, _) => {
-                TaskError::Transfer(RemoteError::new("the results of a chunk are of an unknown kind"))
-            }
-            left => match left.decode::<()>() {
-                Err(error) => error,
-                Ok(()) => TaskError::Closed,
-            },
-        };
-        for number in item..item + items {
-            each(number, Err(error.clone()));
-        }
-        true
     }
 }
 
@@ -258,6 +178,8 @@ struct Mapping<I, R> {
     chunks: Chunks,
     /// How many tasks may be outstanding.
     window: usize,
+    /// How many processes can run at once.
+    processors: u32,
     /// How many items were packed, and how many are done.
     next: u64,
     done: u64,
@@ -281,8 +203,10 @@ where
     let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
     let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
     let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
+    let processors = u32::try_from(cpus()).unwrap_or(u32::MAX);
+    let (has_more, next, done, failure) = (true, 0, 0, None);
     let mut mapping =
-        Mapping { work, inputs, has_more: true, chunks, window, next: 0, done: 0, results, failure: None, progress };
+        Mapping { work, inputs, has_more, chunks, window, processors, next, done, results, failure, progress };
     while mapping.turn() {}
     mapping.finish()
 }
@@ -295,43 +219,40 @@ where
 {
     /// Gives what there is to give, and takes what has come; waits if there is neither. `false` if all is done.
     fn turn(&mut self) -> bool {
+        let began = Instant::now();
         self.pack();
-        if let Err(error) = self.work.turn() {
+        // Short tasks keep no more workers busy than there are processors, and many that wake for one each are in the way of all. If
+        // tasks turn out long, the others are woken before this thread sleeps; but inputs may take long too.
+        let few = (began.elapsed() < PACKING).then_some(self.processors);
+        if let Err(error) = self.work.turn(few) {
             note(&mut self.failure, self.next, error);
-            self.work.forget_batch();
+            self.work.batch.clear();
             self.has_more = false;
         }
         let has_come = self.take();
         self.chunks.adapt(self.done, self.inputs.size_hint().1.unwrap_or(LEFT_UNKNOWN));
         let work = &mut self.work;
-        let is_full = !self.has_more || work.unplaced() > 0 || work.outstanding >= self.window;
+        let is_full = !self.has_more || work.batch.len() > 0 || work.outstanding >= self.window;
         if work.outstanding > 0 && !has_come && is_full {
             // Workers that have enough ahead of them are not disturbed for each task.
             work.wait((work.outstanding / REFILL).max(1));
         }
-        work.outstanding > 0 || work.unplaced() > 0 || !work.arrivals.is_empty() || self.has_more
+        work.outstanding > 0 || work.batch.len() > 0 || work.arrivals.len() > 0 || self.has_more
     }
 
     /// Packs a batch.
     fn pack(&mut self) {
         let work = &mut self.work;
-        while self.has_more
-            && work.outstanding + work.unplaced() < self.window
-            && work.unplaced() < BATCH
-            && work.bytes.len() < BATCH_BYTES
-        {
-            let first = self.next;
-            while self.has_more && self.next - first < self.chunks.size as u64 {
-                match self.inputs.next().map(|input| push_item(work.bytes(), &input)) {
-                    Some(Ok(())) => self.next += 1,
-                    Some(Err(error)) => {
-                        note(&mut self.failure, self.next, TaskError::transfer(error));
-                        self.has_more = false;
-                    }
-                    None => self.has_more = false,
+        while self.has_more && work.outstanding + work.batch.len() < self.window && !work.batch.is_full() {
+            let (count, more) = work.batch.pack(self.next, self.chunks.size, &mut self.inputs);
+            self.next += count;
+            match more {
+                Ok(has_more) => self.has_more = has_more,
+                Err(error) => {
+                    note(&mut self.failure, self.next, TaskError::transfer(error));
+                    self.has_more = false;
                 }
             }
-            work.push(first, (self.next - first) as u32);
             if !self.has_more && self.failure.is_none() {
                 self.progress.set_total(self.next);
             }
@@ -351,7 +272,7 @@ where
                 (Err(error), _) => note(failure, item, error),
             }
         };
-        while work.next_arrival(&mut each) {}
+        work.arrivals.each(&mut each);
         let has_come = *done > before;
         if has_come {
             progress.add(*done - before);

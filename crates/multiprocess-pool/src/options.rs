@@ -7,8 +7,7 @@ use crate::map;
 use crate::pool::Pool;
 use crate::progress::Wish;
 use crate::state::Task;
-use multiprocess_parcel::pack_data;
-use multiprocess_process::task::{self, TaskEntry};
+use multiprocess_process::task::{TaskEntry, pack_single};
 use multiprocess_process::{Function, Message, must_not_capture};
 use multiprocess_sys::{Error, ErrorKind};
 use std::fmt;
@@ -196,8 +195,7 @@ macro_rules! work {
             A: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            $tasks(self).submit_task(f, args)?.get()
+            $tasks(self).submit_task(entry::<A, F>(f), args)?.get()
         }
 
         /// Has `f(args)` called in a worker, and does not wait.
@@ -222,8 +220,7 @@ macro_rules! work {
             A: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            $tasks(self).submit_task(f, args)
+            $tasks(self).submit_task(entry::<A, F>(f), args)
         }
 
         /// Calls `f` with each input, in the workers, and waits for all values, which are in the order of the inputs.
@@ -248,9 +245,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f; // a value of a type without one: the type says all
-            map::run(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            map::run(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), for functions of several arguments.
@@ -273,9 +268,7 @@ macro_rules! work {
             I::Item: Message,
             F::Output: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            map::run(&$tasks(self), TaskEntry::of_tuples::<F, I::Item>(), inputs.into_iter())
+            map::run(&$tasks(self), entry::<I::Item, F>(f), inputs.into_iter())
         }
 
         /// As [`map`](Self::map), one value after the other, as they are asked for. It takes a bounded number of
@@ -299,9 +292,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            Imap::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            Imap::new(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
 
         /// As [`imap`](Self::imap), in the order in which values come.
@@ -321,9 +312,7 @@ macro_rules! work {
             I::Item: Message,
             R: Message,
         {
-            const { must_not_capture::<F>() };
-            let _ = f;
-            ImapUnordered::new(&$tasks(self), TaskEntry::of_items::<F, I::Item, R>(), inputs.into_iter())
+            ImapUnordered::new(&$tasks(self), entry::<(I::Item,), F>(f), inputs.into_iter())
         }
     };
 }
@@ -336,6 +325,17 @@ fn same<'p>(tasks: &Tasks<'p>) -> Tasks<'p> {
     tasks.clone()
 }
 
+/// The entry of a function, of which the value says nothing that its type does not.
+fn entry<A, F>(_: F) -> &'static TaskEntry
+where
+    F: Function<A>,
+    A: Message,
+    F::Output: Message,
+{
+    const { must_not_capture::<F>() };
+    TaskEntry::of::<F, A>()
+}
+
 impl Pool {
     work!('_, plain);
 }
@@ -343,17 +343,13 @@ impl Pool {
 impl<'p> Tasks<'p> {
     work!('p, same);
 
-    fn submit_task<F, A>(self, f: F, args: A) -> Result<TaskHandle<F::Output>, PoolError>
-    where
-        F: Function<A>,
-        A: Message,
-        F::Output: Message,
-    {
-        let _ = f;
+    fn submit_task<A: Message, R>(self, entry: &'static TaskEntry, args: A) -> Result<TaskHandle<R>, PoolError> {
         let Options { timeout, retries, .. } = self.options;
-        let prepared = TaskEntry::of_call::<F, A>().offset().and_then(|function| {
+        let prepared = entry.offset().and_then(|function| {
             self.options.check()?;
-            Ok((function, pack_data(&args, task::CARRIER)?))
+            let mut bytes = Vec::new();
+            let own = pack_single(&mut bytes, args)?;
+            Ok((function, own.unwrap_or(bytes)))
         });
         let (function, bytes) = prepared.map_err(PoolError::Failed)?;
         let arguments = crate::payload::Bytes::from(bytes);

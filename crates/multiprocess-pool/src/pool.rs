@@ -233,7 +233,7 @@ impl PoolBuilder {
 }
 
 /// How many CPUs this process may use.
-fn cpus() -> usize {
+pub(crate) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 

@@ -19,12 +19,14 @@
 //! Who is the last to wait, or puts a task into the backlog, or polls a future, arms the bell and collects once more: news before that
 //! are found, news after it ring. The supervisor hears the end of each worker in any case, and does the same.
 
+use crate::arrivals::{Arrivals, Inbox};
 use crate::descriptors::Descriptors;
 use crate::error::{PoolError, TaskError};
 #[cfg(feature = "tracing")]
 use crate::events::News;
 use crate::jobs::JobId;
 use crate::memory::Memory;
+use crate::payload::Bytes;
 use crate::state::{Phase, Placed, State, Task};
 use multiprocess_core::work::{Board, Stage};
 use multiprocess_core::{Step, Wait};
@@ -139,7 +141,7 @@ impl Shared {
             return Err(refusal);
         }
         state.feeding += usize::from(is_feeding);
-        Ok(state.jobs.open())
+        Ok(state.jobs.open(Inbox::Many(Arrivals::default())))
     }
 
     /// Gives a task to the pool, which finds room for it now or later.
@@ -149,8 +151,8 @@ impl Shared {
         if let Some(refusal) = self.refusal(&state) {
             return Err(refusal);
         }
-        let id = state.jobs.open();
-        let task = task(id);
+        let id = state.jobs.open(Inbox::One(None));
+        let mut task = task(id);
         if let Some(job) = state.jobs.get(id) {
             job.outstanding = 1;
         }
@@ -159,10 +161,14 @@ impl Shared {
             state.collect(&self.memory, board);
         }
         if state.backlog.is_empty() {
-            match state.place(&self.memory, board, task, None) {
-                Placed::Done => {}
-                Placed::NoRoom(task) => state.backlog.push_back(task),
-                Placed::Failed(_, error) => {
+            match state.place(&self.memory, board, &mut task, None) {
+                Placed::Done => {
+                    if let Bytes::Long(bytes) = task.arguments {
+                        state.give_spare(bytes);
+                    }
+                }
+                Placed::NoRoom => state.backlog.push_back(task),
+                Placed::Failed(error) => {
                     state.jobs.close(id);
                     return Err(PoolError::Failed(error));
                 }
@@ -171,7 +177,7 @@ impl Shared {
                     return Err(PoolError::Failed(self.damaged(state)));
                 }
             }
-            state.publish(&self.memory, board);
+            state.publish(&self.memory, board, None);
         } else {
             state.backlog.push_back(task);
         }
@@ -213,7 +219,11 @@ impl Shared {
         }
         let mut patience = Patience::until(deadline);
         let found = loop {
-            match patience.step() {
+            let step = patience.step();
+            if step == Step::Sleep {
+                state.wake_others(&self.memory, board);
+            }
+            match step {
                 Step::TimedOut => break None,
                 Step::Retry => {
                     // With several that wait, one look for all is enough.
@@ -322,7 +332,7 @@ impl Shared {
         }
         let Some(job) = state.jobs.get(id) else { return };
         job.is_abandoned = true;
-        job.inbox.clear();
+        job.inbox = Inbox::One(None);
         if is_unwanted {
             job.is_cancelled = true;
             state.drop_waiting(self.board(), id);

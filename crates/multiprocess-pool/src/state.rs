@@ -9,8 +9,9 @@
 
 mod losses;
 
+use crate::arrivals::{Arrival, Short};
 use crate::error::TaskError;
-use crate::jobs::{Arrival, JobId, Jobs};
+use crate::jobs::{Job, JobId, Jobs};
 use crate::lanes::Lanes;
 use crate::memory::{Block, Blocks, Memory};
 use crate::payload::{Bytes, Outcome, SHORT};
@@ -38,17 +39,42 @@ pub(crate) struct Task {
     pub(crate) arguments: Bytes,
 }
 
-/// A task in a slot.
+/// A task in a slot: a cache line or so, because one is written and read for each task.
 #[derive(Debug)]
 struct Record {
-    /// Its arguments only if they may be needed again.
-    task: Task,
-    number: u64,
+    job: JobId,
+    item: u64,
+    function: u64,
+    items: u32,
+    /// Where it was placed: a number that no other task has.
     position: u64,
     /// The block of its arguments, if they do not lie in the slot.
     block: Option<Block>,
+    /// Only of a chunk, and of a task that is timed or may be begun again.
+    more: Option<Box<More>>,
+}
+
+/// What few tasks need.
+#[derive(Debug)]
+struct More {
+    /// Its arguments, if they may be needed again.
+    arguments: Bytes,
+    retries: u32,
+    timeout: Option<Duration>,
     /// Why it was taken away from its worker.
-    verdict: Option<Box<TaskError>>,
+    verdict: Option<TaskError>,
+}
+
+impl Record {
+    /// The task again, with these arguments instead of those that were kept.
+    fn into_task(self, arguments: Option<Bytes>) -> Task {
+        let Record { job, item, function, items, more, .. } = self;
+        let (kept, retries, timeout) = more.map_or((Bytes::EMPTY, 0, None), |more| {
+            let More { arguments, retries, timeout, .. } = *more;
+            (arguments, retries, timeout)
+        });
+        Task { job, item, function, items, retries, timeout, arguments: arguments.unwrap_or(kept) }
+    }
 }
 
 /// How far the life of a pool has come.
@@ -105,10 +131,13 @@ pub(crate) struct State {
     records: Vec<Option<Record>>,
     occupied: usize,
     tail: u64,
+    /// There is room before this position, as was seen when a worker set out last.
+    limit: u64,
     published: u64,
-    numbers: u64,
     blocks: Blocks,
     scratch: Vec<u8>,
+    /// The memory of arguments, in which results may lie.
+    spare: Vec<Vec<u8>>,
 }
 
 impl State {
@@ -138,10 +167,11 @@ impl State {
             records: (0..slots).map(|_| None).collect(),
             occupied: 0,
             tail: 0,
+            limit: 0,
             published: 0,
-            numbers: 0,
             blocks: Blocks::new(memory.area(None)),
             scratch: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -164,61 +194,76 @@ impl State {
         (all.saturating_sub(running), all)
     }
 
-    /// Puts a task into a slot. `arguments` are the task's own, or borrowed from the caller.
+    /// Puts a task into a slot, with the arguments given or else with its own, which are taken out of it if they are to be kept.
     #[inline]
     pub(crate) fn place(
         &mut self,
         memory: &Memory,
         board: Board<'_>,
-        mut task: Task,
+        task: &mut Task,
         arguments: Option<&[u8]>,
     ) -> Placed {
-        let at = loop {
-            match board.room(self.tail) {
-                Ok(0) => return Placed::NoRoom(task),
-                Ok(_) if self.occupied == self.records.len() => return Placed::NoRoom(task),
-                Ok(_) => {}
-                Err(Damaged) => return Placed::Damaged,
-            }
-            let at = board.slot_at(self.tail);
-            if self.records[at].is_none() {
-                break at;
-            }
-            // It still runs, or its result was not seen yet.
-            self.tail += 1;
+        let at = match self.vacant(board) {
+            Ok(Some(at)) => at,
+            Ok(None) => return Placed::NoRoom,
+            Err(Damaged) => return Placed::Damaged,
         };
         let slot = board.slot(at);
         let bytes = arguments.unwrap_or(task.arguments.as_slice());
         if bytes.len() > INLINE && self.blocks.used() > AHEAD_MAX && self.occupied >= AHEAD_MIN * memory.lanes() {
-            return Placed::NoRoom(task);
+            return Placed::NoRoom;
         }
         let block = match self.put(memory, slot, bytes) {
             Ok(block) => block,
-            Err(error) => return Placed::Failed(task, error),
+            Err(error) => return Placed::Failed(error),
         };
         let place = block.map_or(0, |block| block.place);
-        let flags = if task.items > 1 { CHUNK } else { 0 } | if task.timeout.is_some() { TIMED } else { 0 };
+        let flags = if task.items > 0 { CHUNK } else { 0 } | if task.timeout.is_some() { TIMED } else { 0 };
         slot.set_function(task.function);
         slot.set_measure(bytes.len() as u64, place, flags);
-        if flags != 0 {
-            slot.set_progress(0);
-            slot.set_since(0);
-        }
-        if task.items <= 1 && task.retries == 0 {
-            task.arguments = Bytes::EMPTY;
-        } else if let Some(arguments) = arguments {
-            task.arguments = Bytes::new(arguments);
-        }
-        let number = self.numbers;
-        if let Some(timeout) = task.timeout {
-            self.timers.push(Reverse((Instant::now() + timeout, at, number)));
-        }
+        let more = if flags != 0 || task.retries > 0 { Some(self.prepare(slot, at, task, arguments)) } else { None };
         slot.offer();
-        self.records[at] = Some(Record { task, number, position: self.tail, block, verdict: None });
-        self.numbers += 1;
+        let Task { job, item, function, items, .. } = *task;
+        self.records[at] = Some(Record { job, item, function, items, position: self.tail, block, more });
         self.occupied += 1;
         self.tail += 1;
         Placed::Done
+    }
+
+    /// The slot at `tail`, which is moved behind those that have tasks; `None` if all have.
+    #[inline]
+    fn vacant(&mut self, board: Board<'_>) -> Result<Option<usize>, Damaged> {
+        loop {
+            // Workers move the head all the time, so it is looked at as rarely as possible.
+            if self.tail >= self.limit {
+                self.limit = self.tail + board.room(self.tail)? as u64;
+            }
+            if self.tail >= self.limit || self.occupied == self.records.len() {
+                return Ok(None);
+            }
+            let at = board.slot_at(self.tail);
+            if self.records[at].is_none() {
+                return Ok(Some(at));
+            }
+            // It still runs, or its result was not seen yet.
+            self.tail += 1;
+        }
+    }
+
+    /// What is kept of a task that is a chunk, timed or begun again.
+    #[cold]
+    fn prepare(&mut self, slot: Slot<'_>, at: usize, task: &mut Task, arguments: Option<&[u8]>) -> Box<More> {
+        slot.set_progress(0);
+        slot.set_since(0);
+        if let Some(timeout) = task.timeout {
+            self.timers.push(Reverse((Instant::now() + timeout, at, self.tail)));
+        }
+        let arguments = match arguments {
+            _ if task.items <= 1 && task.retries == 0 => Bytes::EMPTY,
+            Some(arguments) => Bytes::new(arguments),
+            None => std::mem::replace(&mut task.arguments, Bytes::EMPTY),
+        };
+        Box::new(More { arguments, retries: task.retries, timeout: task.timeout, verdict: None })
     }
 
     /// Writes arguments into a slot or a block.
@@ -241,32 +286,47 @@ impl State {
         }
     }
 
-    /// Shows the workers what was placed, and wakes as many as there are new tasks.
+    /// Shows the workers what was placed, and wakes as many as there are new tasks. With `few` only so many, and only if those that
+    /// are awake had nothing left to do: then the caller [wakes the others](State::wake_others) soon, if they are needed.
     #[inline]
-    pub(crate) fn publish(&mut self, memory: &Memory, board: Board<'_>) {
-        if self.tail != self.published {
-            let count = u32::try_from(self.tail - self.published).unwrap_or(u32::MAX);
-            self.published = self.tail;
-            board.publish(self.tail);
+    pub(crate) fn publish(&mut self, memory: &Memory, board: Board<'_>, few: Option<u32>) {
+        if self.tail == self.published {
+            return;
+        }
+        let count = u32::try_from(self.tail - self.published).unwrap_or(u32::MAX);
+        let count = match few {
+            Some(_) if board.has_waiting() => 0,
+            Some(few) => count.min(few),
+            None => count,
+        };
+        self.published = self.tail;
+        board.publish(self.tail);
+        if count > 0 {
             board.wake_workers(count, &memory.segment);
+        }
+    }
+
+    /// Wakes all who sleep, if there are tasks that nobody has set out for.
+    pub(crate) fn wake_others(&self, memory: &Memory, board: Board<'_>) {
+        if board.has_waiting() {
+            board.wake_workers(u32::MAX, &memory.segment);
         }
     }
 
     /// Moves what waits in the backlog into slots, as far as there is room.
     pub(crate) fn dispatch(&mut self, memory: &Memory, board: Board<'_>) {
-        while let Some(task) = self.backlog.pop_front() {
+        while let Some(mut task) = self.backlog.pop_front() {
             if self.jobs.get(task.job).is_none_or(|job| job.is_cancelled) {
                 continue;
             }
-            match self.place(memory, board, task, None) {
+            match self.place(memory, board, &mut task, None) {
                 Placed::Done => {}
-                Placed::NoRoom(task) => {
+                Placed::NoRoom => {
                     self.backlog.push_front(task);
                     break;
                 }
-                Placed::Failed(task, error) => {
-                    let (item, items) = (task.item, task.items);
-                    self.deliver(task.job, item, items, Outcome::lost(TaskError::transfer(error)), true);
+                Placed::Failed(error) => {
+                    self.deliver(task.job, task.item, task.items, Outcome::lost(TaskError::transfer(error)), true);
                 }
                 Placed::Damaged => {
                     self.break_down(RemoteError::new(DAMAGED));
@@ -274,7 +334,7 @@ impl State {
                 }
             }
         }
-        self.publish(memory, board);
+        self.publish(memory, board, None);
     }
 
     /// Takes in what the workers have done, and gives them more of the backlog; whether there was anything.
@@ -307,29 +367,35 @@ impl State {
         if has_news && !self.backlog.is_empty() {
             self.dispatch(memory, board);
         }
+        if self.occupied == 0 {
+            self.spare.clear();
+        }
         has_news
     }
 
     /// Takes a result out of its slot.
     #[inline]
     fn finish(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize) {
-        let Some(record) = &self.records[at] else { return };
-        let Record { task: Task { job, item, items, .. }, block, .. } = *record;
+        let Some(Record { job, item, items, block, .. }) = self.records[at] else { return };
         self.records[at] = None;
         self.occupied -= 1;
         self.done += 1;
+        // The slot stays as it is until it is filled again: nobody claims what is done.
         let slot = board.slot(at);
         let (length, place, end) = slot.measure();
         let end = u8::try_from(end).ok().and_then(End::of);
-        let outcome = match end {
+        if let (Some(end), 0, ..=SHORT) = (end, place, length) {
             // By far the most.
-            Some(end) if place == 0 && length <= SHORT as u64 => {
-                let mut bytes = [0; SHORT];
-                bytes.copy_from_slice(slot.read::<{ SHORT / 8 }>().as_flattened());
-                Outcome::Left(end, Bytes::Short(length as u8, bytes))
+            self.give_back(block);
+            if let Some(job) = self.receiver(job, true) {
+                let [first, second] = slot.read().map(u64::from_le_bytes);
+                job.inbox.push_short(Short { item, items, end, length: length as u8, first, second });
             }
+            return;
+        }
+        let outcome = match end {
             Some(end) => {
-                let mut bytes = Vec::new();
+                let mut bytes = self.take_spare(length);
                 match memory.read(slot, (length, place), Some(lane), &mut bytes) {
                     Ok(()) => Outcome::Left(end, Bytes::from(bytes)),
                     Err(error) => Outcome::lost(TaskError::transfer(error)),
@@ -341,29 +407,50 @@ impl State {
             memory.free(place);
         }
         self.give_back(block);
-        // The slot stays as it is until it is filled again: nobody claims what is done.
         self.deliver(job, item, items, outcome, true);
     }
 
+    /// Keeps the memory of arguments that were placed, if results could use it: new memory is dear, and this lies in the caches.
+    pub(crate) fn give_spare(&mut self, bytes: Vec<u8>) {
+        if (SPARE_MIN..=SPARE_MAX).contains(&bytes.capacity()) && self.spare.len() < SPARES {
+            self.spare.push(bytes);
+        }
+    }
+
+    /// Memory for a result of so many bytes, which need not be believed.
+    fn take_spare(&mut self, length: u64) -> Vec<u8> {
+        let fits = |bytes: &Vec<u8>| bytes.capacity() as u64 >= length && bytes.capacity() as u64 / 2 <= length;
+        self.spare.iter().rposition(fits).map_or_else(Vec::new, |at| self.spare.swap_remove(at))
+    }
+
     /// Hands something to those who wait for a job; `is_last` if it is all that comes of one task.
-    #[inline]
     pub(crate) fn deliver(&mut self, id: JobId, item: u64, items: u32, outcome: Outcome, is_last: bool) {
-        let Some(job) = self.jobs.get(id) else { return };
+        if let Some(job) = self.receiver(id, is_last) {
+            job.inbox.push(Arrival { item, items, outcome });
+        }
+    }
+
+    /// The job that something is handed to now, whose waiting threads and futures are told; `None` if nobody wants it.
+    #[inline]
+    fn receiver(&mut self, id: JobId, is_last: bool) -> Option<&mut Job> {
+        let job = self.jobs.get(id)?;
         if is_last {
             job.outstanding -= 1;
+        }
+        if let Some(waiter) = &job.waiter {
+            waiter.notify_all();
+        }
+        if let Some(waker) = job.waker.take() {
+            self.wakers.push(waker);
         }
         if job.is_abandoned {
             if job.outstanding == 0 {
                 self.jobs.close(id);
             }
-            return;
+            return None;
         }
-        job.inbox.push_back(Arrival { item, items, outcome });
         self.has_delivered = true;
-        if let Some(waiter) = &job.waiter {
-            waiter.notify_all();
-        }
-        self.wakers.extend(job.waker.take());
+        self.jobs.get(id)
     }
 }
 
@@ -372,9 +459,9 @@ impl State {
 pub(crate) enum Placed {
     Done,
     /// There is no room now.
-    NoRoom(Task),
+    NoRoom,
     /// There is no memory for its arguments.
-    Failed(Task, Error),
+    Failed(Error),
     /// A worker has written what no worker writes.
     Damaged,
 }
@@ -386,5 +473,10 @@ const GRACE: Duration = Duration::from_millis(200);
 /// caches. But each worker has so many tasks ahead of it.
 const AHEAD_MAX: u64 = 8 << 20;
 const AHEAD_MIN: usize = 4;
+
+/// How many vectors are kept for results, and how large they are: smaller ones are had for little.
+const SPARES: usize = 4;
+const SPARE_MIN: usize = 1 << 16;
+const SPARE_MAX: usize = 4 << 20;
 
 const DAMAGED: &str = "reading what a worker has done: the memory of the pool is damaged";

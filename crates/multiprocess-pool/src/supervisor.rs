@@ -4,7 +4,8 @@
 //! of signals, the CPUs ..) that the thread had which made the pool.
 //!
 //! Once a second it looks although it was not woken: the program may have closed the descriptors on which it sleeps
-//! (`descriptors.rs`), or a worker the one by which it would be told.
+//! (`descriptors.rs`), or a worker the one by which it would be told; or who has given short tasks and woken few workers for them
+//! does not come to wait for long ones. That is all that an idle pool costs its process: one switch of context a second.
 //!
 //! A worker that ends after it was ready is replaced at once: whatever it ran has failed with it. One that ends before is a *false start*;
 //! the second one in a row has to wait for a moment, each further one twice as long, and the eighth breaks the pool: all tasks
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long it sleeps at most, because the program may have closed its descriptors, and then nothing wakes it.
+/// How long it sleeps at most. See the module.
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Starts the supervisor of a pool whose workers were started.
@@ -116,6 +117,7 @@ fn look(shared: &Shared) -> Option<Option<Instant>> {
     loop {
         let mut state = shared.lock();
         state.collect(&shared.memory, board);
+        state.wake_others(&shared.memory, board);
         let next_timer = state.tick(&shared.memory, board);
         if state.phase == Phase::Ended {
             return None;

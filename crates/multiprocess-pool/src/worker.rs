@@ -199,16 +199,17 @@ impl Worker<'_> {
             slot.set_since(clock::nanoseconds());
         }
         if flags & CHUNK == 0 {
-            let end = entry.call(&self.arguments, &mut self.result, &mut |_| ());
+            let end = entry.call(&mut self.arguments, &mut self.result, None);
             return self.keep(slot, Ok(end));
         }
         let mut stream = Stream { memory: self.memory, blocks: &mut self.blocks, slot, kept: 0, items: 0, block: None };
-        let end = entry.call(&self.arguments, &mut self.result, &mut |results| {
+        let mut step = |results: &mut Vec<u8>| {
             stream.keep(results);
             if is_timed {
                 slot.set_since(clock::nanoseconds());
             }
-        });
+        };
+        let end = entry.call(&mut self.arguments, &mut self.result, Some(&mut step));
         match stream.block {
             Some(block) if stream.kept == self.result.len() => (end, block.place),
             _ => self.keep(slot, Ok(end)),

@@ -1,7 +1,7 @@
 //! A child from its first instruction to its last: hello, the request, the function, what came of it.
 
 use crate::current::{self, Parent};
-use crate::function::{Entry, Outcome};
+use crate::function::{ChildEntry, Outcome};
 use crate::protocol::{Environment, FAILED, HELLO, REQUEST, Request, VALUE};
 use crate::report;
 use multiprocess_parcel::{Parcel, RemoteError, pack_data};
@@ -76,7 +76,7 @@ fn hello(socket: &Socket) -> Result<(), Error> {
 }
 
 /// Takes on everything that the request says; returns the function and its arguments.
-fn prepare(message: Message, origin: Origin) -> Result<(&'static Entry, Parcel), Error> {
+fn prepare(message: Message, origin: Origin) -> Result<(&'static ChildEntry, Parcel), Error> {
     let parent = process::parent_id();
     let (request, arguments) = Request::decode(message.body)?;
     // The parent may have ended, and then the kernel names another one; from another namespace it names none.
@@ -114,7 +114,7 @@ fn prepare(message: Message, origin: Origin) -> Result<(&'static Entry, Parcel),
     #[cfg(not(feature = "tracing"))]
     drop(slot);
     Settings::from_words(request.settings)?.apply(&now)?;
-    Ok((Entry::at(request.function)?, Parcel { bytes: arguments, handles: handles.into(), ..Parcel::default() }))
+    Ok((ChildEntry::at(request.function)?, Parcel { bytes: arguments, handles: handles.into(), ..Parcel::default() }))
 }
 
 /// A daemon ends with the program, and at once if that has ended already.

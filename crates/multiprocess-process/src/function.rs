@@ -2,14 +2,13 @@
 //!
 //! A function, or a closure that captures nothing, is a type without a value: nothing of it needs to travel but which type it
 //! is. For each type the compiler makes one constant [`Entry`] in the executable, with code that unpacks the arguments, calls
-//! the function and packs its result. Parent and child are the same file, so the entry's offset names it in both. The child
+//! the function and packs its result; another one for tasks (`task.rs`). Parent and child are the same file, so the entry's offset names it in both. The child
 //! checks that an entry lies there: inside the executable, aligned, with its magic word, and pointing at instructions.
 
 use multiprocess_parcel::{Message, Parcel, RemoteError, pack, unpack};
 use multiprocess_sys::image::Image;
 use multiprocess_sys::{Error, ErrorKind};
 use std::any::Any;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A function, or a closure that captures nothing, that takes the arguments `A`, which are always a tuple.
@@ -175,49 +174,43 @@ pub(crate) enum Outcome {
     Failed(RemoteError),
 }
 
-const MAGIC: u64 = u64::from_ne_bytes(*b"mp-entry");
+/// What an entry points at: code of one shape.
+pub trait Code: Copy + 'static {
+    /// The word that the entries of this shape begin with.
+    const MAGIC: u64;
+    /// What is done when an entry is sent.
+    const ERRAND: &'static str;
 
-/// How to call one function.
+    /// Where the code lies.
+    fn address(self) -> *const ();
+}
+
+/// How to call one function: a constant of the executable.
 #[repr(C)]
-pub(crate) struct Entry {
+pub struct Entry<C> {
     magic: u64,
-    call: fn(Parcel) -> Outcome,
+    call: C,
 }
 
 /// An entry as bits that may be anything.
 #[repr(C)]
-pub(crate) struct Unchecked {
+struct Unchecked {
     magic: u64,
     call: usize,
 }
 
-const _: () = assert!(size_of::<Entry>() == size_of::<Unchecked>() && align_of::<Entry>() == align_of::<Unchecked>());
+impl<C: Code> Entry<C> {
+    const AS_LARGE: () =
+        assert!(size_of::<Self>() == size_of::<Unchecked>() && align_of::<Self>() == align_of::<Unchecked>());
 
-impl Entry {
-    /// The entry of the function type `F` for the arguments `A`.
-    pub(crate) fn of_function<F, A>() -> &'static Entry
-    where
-        F: Function<A>,
-        A: Message,
-        F::Output: Message,
-    {
-        struct Of<F, A>(PhantomData<(F, A)>);
-        impl<F: Function<A>, A: Message> Of<F, A>
-        where
-            F::Output: Message,
-        {
-            const ENTRY: &'static Entry = &Entry { magic: MAGIC, call: call_function::<F, A> };
-        }
-        Of::<F, A>::ENTRY
+    pub(crate) const fn new(call: C) -> Entry<C> {
+        Entry { magic: C::MAGIC, call }
     }
 
-    /// The entry of a struct with a [`Run`].
-    pub(crate) fn of_run<T: Run>() -> &'static Entry {
-        struct Of<T>(PhantomData<T>);
-        impl<T: Run> Of<T> {
-            const ENTRY: &'static Entry = &Entry { magic: MAGIC, call: call_run::<T> };
-        }
-        Of::<T>::ENTRY
+    /// The code.
+    #[inline]
+    pub(crate) fn code(&self) -> C {
+        self.call
     }
 
     /// Where it lies in the executable.
@@ -225,8 +218,14 @@ impl Entry {
     /// # Errors
     ///
     /// It lies elsewhere: in a plugin, or in a library that another program loaded.
-    pub(crate) fn offset(&'static self) -> Result<u64, Error> {
-        offset_of(self, self.call as *const (), "starting a process")
+    pub fn offset(&'static self) -> Result<u64, Error> {
+        let image = Image::of_program();
+        let offset = image.offset(self).filter(|_| image.holds_code(self.call.address()));
+        offset.ok_or_else(|| {
+            let why = "the function lies outside the program's executable (in a plugin or a shared library), where the child, \
+                       which runs the executable alone, would not find it";
+            Error::new(ErrorKind::OutsideExecutable, format!("{}: {why}", C::ERRAND))
+        })
     }
 
     /// The entry at `offset`, if one lies there.
@@ -234,41 +233,59 @@ impl Entry {
     /// # Errors
     ///
     /// None does.
-    pub(crate) fn at(offset: u64) -> Result<&'static Entry, Error> {
-        let place = find(offset, MAGIC)?;
-        // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for an entry alone, and
+    pub fn at(offset: u64) -> Result<&'static Entry<C>, Error> {
+        const { Self::AS_LARGE };
+        let image = Image::of_program();
+        let found = image.at::<Unchecked>(offset).filter(|place| {
+            // SAFETY: the image says that so many bytes lie there, aligned, in a part of the file that the loader mapped
+            // readable; any bits are two numbers.
+            let unchecked = unsafe { &**place };
+            let call = std::ptr::with_exposed_provenance::<()>(unchecked.call);
+            unchecked.magic == C::MAGIC && image.holds_code(call)
+        });
+        let damaged = || Error::new(ErrorKind::Damaged, "looking for the function of a start: none is there");
+        let place = found.ok_or_else(damaged)?;
+        // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for such an entry alone, and
         // constants of the executable live as long as the process.
-        Ok(unsafe { &*place.cast::<Entry>() })
+        Ok(unsafe { &*place.cast::<Entry<C>>() })
+    }
+}
+
+/// The code that a child runs.
+type Call = fn(Parcel) -> Outcome;
+
+impl Code for Call {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"mp-entry");
+    const ERRAND: &'static str = "starting a process";
+
+    fn address(self) -> *const () {
+        self as *const ()
+    }
+}
+
+/// How a child calls a function.
+pub(crate) type ChildEntry = Entry<Call>;
+
+impl ChildEntry {
+    /// The entry of the function type `F` for the arguments `A`.
+    pub(crate) fn of_function<F, A>() -> &'static ChildEntry
+    where
+        F: Function<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        const { &Entry::new(call_function::<F, A> as Call) }
+    }
+
+    /// The entry of a struct with a [`Run`].
+    pub(crate) fn of_run<T: Run>() -> &'static ChildEntry {
+        const { &Entry::new(call_run::<T> as Call) }
     }
 
     /// Calls the function in this process.
     pub(crate) fn call(&self, arguments: Parcel) -> Outcome {
         (self.call)(arguments)
     }
-}
-
-/// Where a constant with a pointer to `call` lies in the executable.
-pub(crate) fn offset_of<T>(entry: &'static T, call: *const (), what: &str) -> Result<u64, Error> {
-    let image = Image::of_program();
-    let offset = image.offset(entry).filter(|_| image.holds_code(call));
-    offset.ok_or_else(|| {
-        let why = "the function lies outside the program's executable (in a plugin or a shared library), where the child, which \
-                   runs the executable alone, would not find it";
-        Error::new(ErrorKind::OutsideExecutable, format!("{what}: {why}"))
-    })
-}
-
-/// The place at `offset` of the executable, if a constant lies there that begins with `magic` and a pointer to instructions.
-pub(crate) fn find(offset: u64, magic: u64) -> Result<*const Unchecked, Error> {
-    let image = Image::of_program();
-    let found = image.at::<Unchecked>(offset).filter(|place| {
-        // SAFETY: the image says that so many bytes lie there, aligned, in a part of the file that the loader mapped
-        // readable; any bits are two numbers.
-        let unchecked = unsafe { &**place };
-        let call = std::ptr::with_exposed_provenance::<()>(unchecked.call);
-        unchecked.magic == magic && image.holds_code(call)
-    });
-    found.ok_or_else(|| Error::new(ErrorKind::Damaged, "looking for the function of a start: none is there"))
 }
 
 /// A value of a function's type, which has no bytes.
@@ -313,14 +330,14 @@ mod tests {
 
     #[test]
     fn an_entry_is_found_by_its_offset_and_nothing_else_is() {
-        fn entry_of<F: Function<(u8,), Output = u8>>(_: F) -> &'static Entry {
-            Entry::of_function::<F, (u8,)>()
+        fn entry_of<F: Function<(u8,), Output = u8>>(_: F) -> &'static ChildEntry {
+            ChildEntry::of_function::<F, (u8,)>()
         }
         let offset = entry_of(|x: u8| x + 1).offset().unwrap();
-        let Outcome::Value(parcel) = Entry::at(offset).unwrap().call(pack(&(1u8,)).unwrap()) else { panic!() };
+        let Outcome::Value(parcel) = ChildEntry::at(offset).unwrap().call(pack(&(1u8,)).unwrap()) else { panic!() };
         assert_eq!(unpack::<u8>(parcel).unwrap(), 2);
         for wrong in [0, 8, offset + 1, offset + 8, offset ^ 0xffff, u64::MAX, u64::MAX / 2] {
-            assert!(Entry::at(wrong).is_err(), "{wrong}");
+            assert!(ChildEntry::at(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -69,3 +69,61 @@ pub fn marker(value: &str) {
         assert_eq!(parse_marker(&protocol::marker(role, cookie)), Some((role, cookie)));
     }
 }
+
+/// Where the events of other processes come out, with a subscriber that looks at everything.
+#[cfg(feature = "tracing")]
+#[derive(Debug)]
+pub struct Letters(crate::logs::Reader);
+
+#[cfg(feature = "tracing")]
+impl Default for Letters {
+    fn default() -> Letters {
+        // The first one stays.
+        let _ = tracing::subscriber::set_global_default(Looking);
+        Letters(crate::logs::Reader::default())
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Letters {
+    /// Reads what somebody has put into the box.
+    pub fn read(&mut self, letter: &[u8]) {
+        self.0.read(letter);
+    }
+
+    /// A good letter.
+    pub fn good() -> Vec<u8> {
+        crate::logs::good_letter()
+    }
+}
+
+/// A subscriber that wants every event and shows all of it.
+#[cfg(feature = "tracing")]
+struct Looking;
+
+#[cfg(feature = "tracing")]
+impl tracing::Subscriber for Looking {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        std::hint::black_box(format!("{metadata:?}")).len() > 1
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut shown = format!("{:?}", event.metadata());
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            shown.push_str(&format!("{field}={value:?}"));
+        });
+        std::hint::black_box(shown);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

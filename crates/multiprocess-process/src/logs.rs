@@ -155,6 +155,54 @@ pub fn flush_logs() {
     runtime::existing().into_iter().for_each(|runtime| runtime.logs().flush());
 }
 
+/// Reads letters as the thread does, for the fuzzer alone.
+#[cfg(fuzzing)]
+#[derive(Debug, Default)]
+pub(crate) struct Reader(sites::Sites);
+
+#[cfg(fuzzing)]
+impl Reader {
+    /// What can be read can be sent, and comes out of the subscriber.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        let Ok(letter) = letter::Letter::decode(bytes) else { return };
+        let [mut again, mut same] = [const { Vec::new() }; 2];
+        letter.encode(&mut again).expect("what was read can be sent");
+        letter::Letter::decode(&again).expect("what was sent can be read").encode(&mut same).expect("it can be sent");
+        assert_eq!(again, same);
+        self.0.emit(&letter);
+    }
+}
+
+/// A good letter with every kind of value.
+#[cfg(fuzzing)]
+pub(crate) fn good_letter() -> Vec<u8> {
+    use letter::{Event, Letter, Scalar, Values};
+    let scalars = [
+        Scalar::Shown("text".to_owned()),
+        Scalar::Bool(true),
+        Scalar::Signed(-1),
+        Scalar::Unsigned(1),
+        Scalar::Float(0.5),
+        Scalar::Text("text".to_owned()),
+    ];
+    let names = ["message", "a", "b", "c", "process.pid", "e"];
+    let fields = names.into_iter().map(Into::into).zip(scalars).collect();
+    let event = Event {
+        level: 3,
+        name: "event".into(),
+        target: "target".into(),
+        module: Some("module".into()),
+        file: Some("file.rs".into()),
+        line: Some(7),
+        spans: "outer{a=1}:inner".into(),
+        values: Values { fields, is_cut: true },
+    };
+    let mut bytes = Vec::new();
+    let letter = Letter { process: "worker".into(), pid: 7, lost: 2, event: Some(event) };
+    letter.encode(&mut bytes).expect("a letter can be sent");
+    bytes
+}
+
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 
 /// 0 = nothing, 5 = everything.

@@ -1,7 +1,7 @@
-//! `Vec<u8>`, alone or as the only argument: its bytes are copied at once.
+//! `Vec<u8>`, alone or as the only argument: its bytes are copied at once, or it is passed on as it is.
 //!
 //! Serde has no other way for it than byte by byte, which takes ten times as long as to copy them. In a message it is its length as
-//! a varint and its bytes, and so is a tuple of it alone.
+//! a varint and its bytes, and so is a tuple of it alone. Where both sides know the type and the length, its bytes alone will do.
 
 use multiprocess_parcel::varint;
 use std::any::TypeId;
@@ -9,19 +9,40 @@ use std::mem::ManuallyDrop;
 
 type Octets = Vec<u8>;
 
+/// Whether `T` is one of those types.
+#[inline]
+pub(crate) fn are<T>() -> bool {
+    typeid::of::<T>() == TypeId::of::<Octets>() || typeid::of::<T>() == TypeId::of::<(Octets,)>()
+}
+
 /// If `T` is one of those types and the bytes from `start` on are a value of it and nothing else: where the vector's own bytes begin.
 /// Otherwise whoever reads all types finds out what is wrong.
 #[inline]
 pub(crate) fn find<T>(bytes: &[u8], start: usize) -> Option<usize> {
-    let is_octets = typeid::of::<T>() == TypeId::of::<Octets>() || typeid::of::<T>() == TypeId::of::<(Octets,)>();
-    if !is_octets {
+    if !are::<T>() {
         return None;
     }
     let (length, prefix) = varint::read(bytes.get(start..)?)?;
     (u64::try_from(bytes.len() - start - prefix) == Ok(length)).then_some(start + prefix)
 }
 
-/// The value of `T` that is this vector. Only for a `T` in which [`find`] has found one.
+/// The vector that `value` is, or the value again.
+#[inline]
+pub(crate) fn of<T>(value: T) -> Result<Octets, T> {
+    let kept = ManuallyDrop::new(value);
+    if typeid::of::<T>() == TypeId::of::<Octets>() {
+        // SAFETY: the two are one type; what was copied is not dropped.
+        return Ok(unsafe { std::mem::transmute_copy::<ManuallyDrop<T>, Octets>(&kept) });
+    }
+    if typeid::of::<T>() == TypeId::of::<(Octets,)>() {
+        // SAFETY: the two are one type; what was copied is not dropped.
+        let (octets,) = unsafe { std::mem::transmute_copy::<ManuallyDrop<T>, (Octets,)>(&kept) };
+        return Ok(octets);
+    }
+    Err(ManuallyDrop::into_inner(kept))
+}
+
+/// The value of `T` that is this vector. Only for a `T` that [is one](are).
 #[inline]
 pub(crate) fn value<T>(octets: Octets) -> T {
     if typeid::of::<T>() == TypeId::of::<Octets>() {
@@ -52,6 +73,16 @@ mod tests {
             assert_eq!(value::<(Octets,)>(bytes[start..].to_vec()), (octets,));
             assert_eq!(find::<Vec<i8>>(&bytes, 0), None);
         }
+    }
+
+    #[test]
+    fn they_are_passed_on_as_they_are() {
+        let octets = vec![7u8; 100];
+        let place = octets.as_ptr();
+        let octets = of((of(octets).unwrap(),)).unwrap();
+        assert_eq!((octets.as_ptr(), octets.len()), (place, 100));
+        assert_eq!(of(vec![7i8]), Err(vec![7i8]));
+        assert!(are::<Octets>() && are::<(Octets,)>() && !are::<[u8; 2]>());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::child::Child;
 use crate::current::current;
-use crate::function::{Entry, Function, Run, must_not_capture};
+use crate::function::{ChildEntry, Function, Run, must_not_capture};
 use crate::start::Plan;
 use crate::stdio::Stdio;
 use multiprocess_parcel::{Message, Parcel, pack};
@@ -79,7 +79,7 @@ where
 /// ```
 #[must_use = "a process runs only when started"]
 pub struct Process<R> {
-    entry: &'static Entry,
+    entry: &'static ChildEntry,
     arguments: Result<Parcel, Error>,
     name: Option<String>,
     lineage: String,
@@ -115,7 +115,7 @@ impl<R> Process<R> {
     {
         const { must_not_capture::<F>() };
         let _ = f; // a value of a type without one: the type says all
-        Process::of(Entry::of_function::<F, A>(), pack(&args))
+        Process::of(ChildEntry::of_function::<F, A>(), pack(&args))
     }
 
     /// A process that will run a struct's [`Run`].
@@ -139,10 +139,10 @@ impl<R> Process<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_run<T: Run<Output = R>>(run: T) -> Self {
-        Process::of(Entry::of_run::<T>(), pack(&run))
+        Process::of(ChildEntry::of_run::<T>(), pack(&run))
     }
 
-    fn of(entry: &'static Entry, arguments: Result<Parcel, Error>) -> Self {
+    fn of(entry: &'static ChildEntry, arguments: Result<Parcel, Error>) -> Self {
         Process {
             entry,
             arguments,

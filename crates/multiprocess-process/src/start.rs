@@ -1,7 +1,7 @@
 //! One start, from the builder's wishes to a child: checks, request, spare child or clone or exec.
 
 use crate::current::current;
-use crate::function::Entry;
+use crate::function::ChildEntry;
 use crate::process::StartMethod;
 use crate::protocol::{Environment, MARKER, REQUEST, Request, Role, WELCOME, marker};
 use crate::registry::{Kept, Life};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// What a builder has collected.
 pub(crate) struct Plan {
-    pub(crate) entry: &'static Entry,
+    pub(crate) entry: &'static ChildEntry,
     pub(crate) arguments: Parcel,
     pub(crate) name: String,
     pub(crate) lineage: String,

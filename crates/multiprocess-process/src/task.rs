@@ -1,13 +1,14 @@
 //! Functions that a process calls again and again for a pool: a task is an entry in the executable, and bytes.
 //!
 //! An entry for tasks is found as one for a child is (`function.rs`). It takes bytes without handles, because a task has no
-//! message of its own that could carry one, and appends what came of it to a buffer that the worker uses again. Whatever panics,
+//! message of its own that could carry one, and puts what came of it into a buffer that the worker uses again. Whatever panics,
 //! the function or the code that reads its arguments or writes its result, the process goes on.
 //!
-//! A **chunk** is several calls of one function. Its bytes are those of each call behind their length (32 bits), and so are its
+//! The bytes of a **single** call are its packed arguments, and its packed result; those of a vector of bytes are its own
+//! (`octets.rs`). A **chunk** is several calls of one function. Its bytes are those of each call behind their length (32 bits), and so are its
 //! results, with a byte in front that says what each is ([`End`]).
 
-use crate::function::{self, Entry, Function, Outcome, Unchecked, conjure};
+use crate::function::{ChildEntry, Code, Entry, Function, Outcome, conjure};
 use crate::octets;
 use crate::report;
 use multiprocess_parcel::{Fd, Message, Parcel, RemoteError, pack, pack_data, pack_data_onto, unpack_data};
@@ -15,7 +16,6 @@ use multiprocess_sys::handle::{AsHandle, OwnedHandle};
 use multiprocess_sys::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -42,126 +42,73 @@ impl End {
     }
 }
 
-const MAGIC: u64 = u64::from_ne_bytes(*b"mp-tasks");
-
 /// Called after each call of a chunk with all results so far.
 pub type Step<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
-/// How to call one function for tasks.
-#[repr(C)]
-pub struct TaskEntry {
-    magic: u64,
-    call: fn(&[u8], &mut Vec<u8>, Step<'_>) -> End,
-}
+/// The code of tasks: it calls the function once, or with a step for each item of a chunk, and puts what came of it into the second buffer, which
+/// is empty before. The arguments of a single call may be taken.
+pub type TaskCall = fn(&mut Vec<u8>, &mut Vec<u8>, Option<Step<'_>>) -> End;
 
-const _: () = assert!(size_of::<TaskEntry>() == size_of::<Unchecked>());
-const _: () = assert!(align_of::<TaskEntry>() == align_of::<Unchecked>());
+/// How to call one function for tasks.
+pub type TaskEntry = Entry<TaskCall>;
+
+impl Code for TaskCall {
+    const MAGIC: u64 = u64::from_ne_bytes(*b"mp-tasks");
+    const ERRAND: &'static str = "giving a task to a pool";
+
+    fn address(self) -> *const () {
+        self as *const ()
+    }
+}
 
 impl TaskEntry {
-    /// The entry of `F` for one call with the arguments `A`.
-    pub fn of_call<F, A>() -> &'static TaskEntry
+    /// The entry of `F` for the arguments `A`. A value alone is packed as the tuple of it: both are the same bytes.
+    pub fn of<F, A>() -> &'static TaskEntry
     where
         F: Function<A>,
         A: Message,
         F::Output: Message,
     {
-        struct Of<F, A>(PhantomData<(F, A)>);
-        impl<F: Function<A>, A: Message> Of<F, A>
-        where
-            F::Output: Message,
-        {
-            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_once::<F, A> };
-        }
-        Of::<F, A>::ENTRY
+        const { &Entry::new(call::<F, A> as TaskCall) }
     }
 
-    /// The entry of `F` for chunks of calls with one argument each.
-    pub fn of_items<F, I, R>() -> &'static TaskEntry
-    where
-        F: Fn(I) -> R + Copy + Send + 'static,
-        I: Message,
-        R: Message,
-    {
-        struct Of<F, I, R>(PhantomData<(F, I, R)>);
-        impl<F: Fn(I) -> R + Copy + Send + 'static, I: Message, R: Message> Of<F, I, R> {
-            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_items::<F, I, R> };
-        }
-        Of::<F, I, R>::ENTRY
-    }
-
-    /// The entry of `F` for chunks of calls with a tuple of arguments each.
-    pub fn of_tuples<F, A>() -> &'static TaskEntry
-    where
-        F: Function<A>,
-        A: Message,
-        F::Output: Message,
-    {
-        struct Of<F, A>(PhantomData<(F, A)>);
-        impl<F: Function<A>, A: Message> Of<F, A>
-        where
-            F::Output: Message,
-        {
-            const ENTRY: &'static TaskEntry = &TaskEntry { magic: MAGIC, call: call_tuples::<F, A> };
-        }
-        Of::<F, A>::ENTRY
-    }
-
-    /// Where it lies in the executable.
-    ///
-    /// # Errors
-    ///
-    /// It lies elsewhere: in a plugin, or in a library that another program loaded.
-    pub fn offset(&'static self) -> Result<u64, Error> {
-        function::offset_of(self, self.call as *const (), "giving a task to a pool")
-    }
-
-    /// The entry at `offset`, if one lies there.
-    ///
-    /// # Errors
-    ///
-    /// None does.
-    pub fn at(offset: u64) -> Result<&'static TaskEntry, Error> {
-        let place = function::find(offset, MAGIC)?;
-        // SAFETY: its magic word and a pointer to instructions are there, as the compiler writes them for such an entry alone,
-        // and constants of the executable live as long as the process.
-        Ok(unsafe { &*place.cast::<TaskEntry>() })
-    }
-
-    /// Calls the function in this process; what came of it is appended to `out`.
+    /// Calls the function in this process.
     #[inline]
-    pub fn call(&self, arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End {
-        (self.call)(arguments, out, step)
+    pub fn call(&self, arguments: &mut Vec<u8>, out: &mut Vec<u8>, step: Option<Step<'_>>) -> End {
+        self.code()(arguments, out, step)
     }
 }
 
-fn call_once<F, A>(arguments: &[u8], out: &mut Vec<u8>, _: Step<'_>) -> End
+fn call<F, A>(arguments: &mut Vec<u8>, out: &mut Vec<u8>, step: Option<Step<'_>>) -> End
 where
     F: Function<A>,
     A: Message,
     F::Output: Message,
 {
     let function = conjure::<F>();
-    run(arguments, out, |arguments: A| function.call(arguments))
+    match step {
+        None => run_single(arguments, out, |arguments: A| function.call(arguments)),
+        Some(step) => run_chunk(arguments, out, step, |arguments: A| function.call(arguments)),
+    }
 }
 
-fn call_items<F, I, R>(arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End
-where
-    F: Fn(I) -> R + Copy + Send + 'static,
-    I: Message,
-    R: Message,
-{
-    let function = conjure::<F>();
-    run_chunk(arguments, out, step, function)
-}
-
-fn call_tuples<F, A>(arguments: &[u8], out: &mut Vec<u8>, step: Step<'_>) -> End
-where
-    F: Function<A>,
-    A: Message,
-    F::Output: Message,
-{
-    let function = conjure::<F>();
-    run_chunk(arguments, out, step, |arguments: A| function.call(arguments))
+fn run_single<A: Message, R: Message>(
+    arguments: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+    function: impl FnOnce(A) -> R,
+) -> End {
+    run(out, |out| {
+        // A buffer that is much larger stays here.
+        let value = match octets::are::<A>() && arguments.capacity() / 2 <= arguments.len() {
+            true => function(octets::value(std::mem::take(arguments))),
+            false => function(unpack_single::<A>(arguments)?),
+        };
+        match octets::of(value) {
+            Ok(octets) => *out = octets,
+            Err(value) => pack_data_onto(&value, CARRIER, out)?,
+        }
+        Ok(())
+    })
 }
 
 fn run_chunk<A: Message, R: Message>(
@@ -178,7 +125,7 @@ fn run_chunk<A: Message, R: Message>(
         arguments = rest;
         let start = out.len();
         out.extend_from_slice(&[0; RESULT_HEAD]);
-        let end = run(item, out, function);
+        let end = run(out, |out| pack_data_onto(&function(unpack::<A>(item)?), CARRIER, out));
         // A result of 4 GiB is none.
         let length = u32::try_from(out.len() - start - RESULT_HEAD);
         let (end, length) = length.map(|length| (end, length)).unwrap_or_else(|_| {
@@ -228,11 +175,11 @@ pub fn push_item<T: Serialize>(chunk: &mut Vec<u8>, item: &T) -> Result<(), Erro
     }
 }
 
-/// The value that `bytes` are. A vector of bytes is copied, not read byte by byte.
+/// The value that an item of a chunk, or one of its results, is. A vector of bytes is copied, not read byte by byte.
 ///
 /// # Errors
 ///
-/// They are none.
+/// It is none.
 #[inline]
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match octets::find::<T>(bytes, 0) {
@@ -241,20 +188,42 @@ pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// The value that `bytes` from `start` on are. A vector of bytes stays where it is.
+/// Packs the arguments of a single call: at the end of `bytes`, or as a vector of their own, if they are one already that is not short.
+///
+/// # Errors
+///
+/// They cannot be packed; `bytes` are as they were.
+#[inline]
+pub fn pack_single<T: Serialize>(bytes: &mut Vec<u8>, arguments: T) -> Result<Option<Vec<u8>>, Error> {
+    match octets::of(arguments) {
+        Ok(octets) if octets.len() > OCTETS_SHORT => return Ok(Some(octets)),
+        Ok(octets) => bytes.extend_from_slice(&octets),
+        Err(arguments) => pack_data_onto(&arguments, CARRIER, bytes)?,
+    }
+    Ok(None)
+}
+
+/// What is rather copied to others than kept by itself.
+const OCTETS_SHORT: usize = 256;
+
+/// The arguments of a single call, or its result.
 ///
 /// # Errors
 ///
 /// They are none.
 #[inline]
-pub fn unpack_owned<T: DeserializeOwned>(mut bytes: Vec<u8>, start: usize) -> Result<T, Error> {
-    match octets::find::<T>(&bytes, start) {
-        Some(start) => {
-            bytes.drain(..start);
-            Ok(octets::value(bytes))
-        }
-        None => unpack_data(&bytes[start..]),
-    }
+pub fn unpack_single<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if octets::are::<T>() { Ok(octets::value(bytes.to_vec())) } else { unpack_data(bytes) }
+}
+
+/// The same, if the bytes are not needed any more.
+///
+/// # Errors
+///
+/// As [`unpack_single`].
+#[inline]
+pub fn unpack_single_owned<T: DeserializeOwned>(bytes: Vec<u8>) -> Result<T, Error> {
+    if octets::are::<T>() { Ok(octets::value(bytes)) } else { unpack_data(&bytes) }
 }
 
 /// How many items a chunk holds, and where the item of that number begins.
@@ -275,13 +244,10 @@ pub fn split_result(bytes: &[u8]) -> Option<(End, &[u8], &[u8])> {
 }
 
 #[inline]
-fn run<A: Message, R: Message>(arguments: &[u8], out: &mut Vec<u8>, function: impl FnOnce(A) -> R) -> End {
+fn run(out: &mut Vec<u8>, work: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>) -> End {
     let start = out.len();
     // Unwind safe: what a task left half-done in this process is for the program's author to know about, as with threads.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let value = function(unpack::<A>(arguments)?);
-        pack_data_onto(&value, CARRIER, out)
-    }));
+    let result = catch_unwind(AssertUnwindSafe(|| work(out)));
     match result {
         Ok(Ok(())) => End::Value,
         Ok(Err(error)) => {
@@ -334,7 +300,7 @@ impl Preparation {
         F: Function<A, Output = ()>,
         A: Message,
     {
-        let function = Entry::of_function::<F, A>().offset()?;
+        let function = ChildEntry::of_function::<F, A>().offset()?;
         Ok(Preparation { function, arguments: Arc::new(pack(arguments)?) })
     }
 
@@ -345,7 +311,7 @@ impl Preparation {
     /// The arguments cannot be read.
     pub fn run(self) -> Result<(), Error> {
         let arguments = Arc::into_inner(self.arguments).unwrap_or_default();
-        match Entry::at(self.function)?.call(arguments) {
+        match ChildEntry::at(self.function)?.call(arguments) {
             Outcome::Value(_) => Ok(()),
             Outcome::Panicked(payload) => resume_unwind(payload),
             Outcome::Failed(error) => Err(Error::from(error)),
@@ -374,7 +340,7 @@ mod tests {
     use super::*;
 
     fn entry_of<F: Fn(u32) -> u32 + Copy + Send + 'static>(_: F) -> &'static TaskEntry {
-        TaskEntry::of_items::<F, u32, u32>()
+        TaskEntry::of::<F, (u32,)>()
     }
 
     #[test]
@@ -385,7 +351,7 @@ mod tests {
         for item in 1..=3u32 {
             push_item(&mut chunk, &item).unwrap();
         }
-        assert_eq!(entry.call(&chunk, &mut out, &mut |_| steps += 1), End::Value);
+        assert_eq!(entry.call(&mut chunk, &mut out, Some(&mut |_| steps += 1)), End::Value);
         assert_eq!(steps, 3);
         let (end, first, rest) = split_result(&out).unwrap();
         assert_eq!((end, unpack_data::<u32>(first).unwrap()), (End::Value, 2));
@@ -398,13 +364,36 @@ mod tests {
     }
 
     #[test]
+    fn a_single_call_has_its_arguments_alone() {
+        let entry = entry_of(|x| x * 2);
+        let (mut bytes, mut out) = (Vec::new(), Vec::new());
+        assert_eq!(pack_single(&mut bytes, 21u32).unwrap(), None);
+        assert_eq!(entry.call(&mut bytes, &mut out, None), End::Value);
+        assert_eq!(unpack_single::<u32>(&out).unwrap(), 42);
+        assert_eq!(entry.call(&mut vec![255; 9], &mut Vec::new(), None), End::Failed);
+    }
+
+    #[test]
+    fn a_vector_of_bytes_goes_through_a_single_call_as_it_is() {
+        fn entry<F: Function<(Vec<u8>,), Output = Vec<u8>>>(_: F) -> &'static TaskEntry {
+            TaskEntry::of::<F, (Vec<u8>,)>()
+        }
+        let mut bytes = pack_single(&mut Vec::new(), vec![7u8; 1000]).unwrap().unwrap();
+        let (place, mut out) = (bytes.as_ptr(), Vec::new());
+        assert_eq!(entry(|bytes: Vec<u8>| bytes).call(&mut bytes, &mut out, None), End::Value);
+        assert_eq!((out.as_ptr(), out.len()), (place, 1000));
+        let value = unpack_single_owned::<Vec<u8>>(out).unwrap();
+        assert_eq!((value.as_ptr(), value.len()), (place, 1000));
+    }
+
+    #[test]
     fn damaged_chunks_are_errors() {
         let entry = entry_of(|x| x);
         for bytes in [&[1u8][..], &[9, 0, 0, 0, 1], &[255; 9]] {
             let mut out = Vec::new();
-            assert_eq!(entry.call(bytes, &mut out, &mut |_| ()), End::Failed);
+            assert_eq!(entry.call(&mut bytes.to_vec(), &mut out, Some(&mut |_| ())), End::Failed);
         }
         assert!(TaskEntry::at(entry.offset().unwrap() + 8).is_err());
-        assert!(Entry::at(entry.offset().unwrap()).is_err());
+        assert!(ChildEntry::at(entry.offset().unwrap()).is_err());
     }
 }

@@ -52,19 +52,21 @@ impl State {
         if read.is_err() || !slot.withdraw() {
             return; // it stays where it is, and is found there
         }
-        let Some(mut record) = self.records[at].take() else { return };
+        let Some(record) = self.records[at].take() else { return };
         self.occupied -= 1;
-        record.task.arguments = Bytes::from(std::mem::take(&mut self.scratch));
         self.give_back(record.block);
-        self.backlog.push_front(record.task);
+        let arguments = Bytes::from(std::mem::take(&mut self.scratch));
+        self.backlog.push_front(record.into_task(Some(arguments)));
     }
 
     /// A task died with its worker, or was taken away from it.
     fn lose(&mut self, memory: &Memory, board: Board<'_>, lane: usize, at: usize, lost: &TaskError) {
-        #[cfg(feature = "tracing")]
-        let number = self.records[at].as_ref().map_or(0, |record| record.number);
-        let Some(Record { mut task, block, verdict, .. }) = self.records[at].take() else { return };
+        let Some(mut record) = self.records[at].take() else { return };
         self.occupied -= 1;
+        #[cfg(feature = "tracing")]
+        let number = record.position;
+        let (block, verdict) = (record.block, record.more.as_mut().and_then(|more| more.verdict.take()));
+        let mut task = record.into_task(None);
         let slot = board.slot(at);
         let kept = self.kept_results(memory, slot, lane, task.items);
         slot.clear();
@@ -76,7 +78,7 @@ impl State {
         if let Some((items, bytes)) = kept {
             self.deliver(task.job, task.item, items, Outcome::Left(End::Value, bytes), false);
         }
-        let lost = verdict.as_deref().unwrap_or(lost);
+        let lost = verdict.as_ref().unwrap_or(lost);
         if matches!(lost, TaskError::WorkerDied(_)) && task.retries > 0 {
             task.retries -= 1;
             #[cfg(feature = "tracing")]
@@ -173,11 +175,12 @@ impl State {
             }
             self.timers.pop();
             let Some(record) =
-                self.records.get_mut(at).and_then(Option::as_mut).filter(|record| record.number == number)
+                self.records.get_mut(at).and_then(Option::as_mut).filter(|record| record.position == number)
             else {
                 continue;
             };
-            let Some(timeout) = record.task.timeout else { continue };
+            let Some(more) = &mut record.more else { continue };
+            let Some(timeout) = more.timeout else { continue };
             let slot = board.slot(at);
             let again = match slot.status() {
                 Status::Running(lane, _) if lane < memory.lanes() => {
@@ -186,7 +189,7 @@ impl State {
                     // Not even begun to count, or the clock says what it cannot say: a whole timeout from now on.
                     let left = if since == 0 { timeout } else { timeout.saturating_sub(ran) };
                     if left.is_zero() && slot.condemn(lane) {
-                        record.verdict = Some(Box::new(TaskError::TimedOut));
+                        more.verdict = Some(TaskError::TimedOut);
                         self.lanes.kill(lane);
                         continue;
                     }
@@ -203,9 +206,10 @@ impl State {
     /// Lets all tasks fail.
     pub(crate) fn fail_all(&mut self, error: &TaskError) {
         let records = std::mem::take(&mut self.records);
-        let placed = records.into_iter().flatten().map(|record| record.task);
+        let placed = records.into_iter().flatten().map(|record| record.into_task(None));
         let tasks: Vec<Task> = placed.chain(std::mem::take(&mut self.backlog)).collect();
         self.occupied = 0;
+        self.spare.clear();
         for task in tasks {
             if self.jobs.get(task.job).is_some_and(|job| !job.is_cancelled) {
                 self.deliver(task.job, task.item, task.items.max(1), Outcome::lost(error.clone()), true);
@@ -236,5 +240,5 @@ impl State {
 }
 
 fn is_of(record: &Option<Record>, id: JobId) -> bool {
-    record.as_ref().is_some_and(|record| record.task.job == id)
+    record.as_ref().is_some_and(|record| record.job == id)
 }

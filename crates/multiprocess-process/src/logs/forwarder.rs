@@ -103,6 +103,8 @@ impl Forwarder {
             let text = draft.text(format_args!("{name}"));
             draft.push("thread", Scalar::Text(text));
         }
+        let (spans, is_cut) = self.spans.of_thread();
+        draft.values.is_cut |= is_cut;
         self.send(Some(Written {
             level: level_number(Level::ERROR),
             name: "panic".into(),
@@ -110,7 +112,7 @@ impl Forwarder {
             module: None,
             file: place.map(|place| cut(place.file(), NAME_MAX).into()),
             line: place.map(Location::line),
-            spans: self.spans.of_thread().into(),
+            spans: spans.into(),
             values: draft.values,
         }));
     }
@@ -119,7 +121,8 @@ impl Forwarder {
         let metadata = event.metadata();
         let mut draft = Draft::new();
         event.record(&mut draft);
-        let spans = self.spans.of_event(event);
+        let (spans, is_cut) = self.spans.of_event(event);
+        draft.values.is_cut |= is_cut;
         self.send(Some(Written {
             level: level_number(*metadata.level()),
             name: cut(metadata.name(), NAME_MAX).into(),

@@ -8,6 +8,7 @@
 use super::letter::{Event as Written, FIELDS_MAX, Letter, Scalar};
 use super::{LEVELS, level};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use tracing::level_filters::LevelFilter;
@@ -76,7 +77,6 @@ impl Site {
             Kind::EVENT,
         );
         let _ = site.metadata.set(metadata);
-        callsite::register(site);
         site
     }
 
@@ -87,7 +87,8 @@ impl Site {
     /// Hands out an event with these values, if anybody wants it; `place` is what filters are asked about.
     fn emit(&'static self, place: Option<&Metadata<'_>>, values: &[Option<&dyn Value>]) {
         let Some(metadata) = self.metadata() else { return };
-        let interest = self.interest.load(Relaxed);
+        // That nobody wants the events of a site for all places says nothing about an event of one of them.
+        let interest = if place.is_none() { self.interest.load(Relaxed) } else { SOMETIMES };
         if interest == NEVER || *metadata.level() > LevelFilter::current() {
             return;
         }
@@ -99,7 +100,7 @@ impl Site {
         }
         dispatcher::get_default(|subscriber| {
             // As the macros do: who is always interested is not asked.
-            if (place.is_none() && interest == ALWAYS) || subscriber.enabled(place.unwrap_or(metadata)) {
+            if interest == ALWAYS || subscriber.enabled(place.unwrap_or(metadata)) {
                 let values = metadata.fields().value_set(&pairs);
                 subscriber.event(&Event::new(metadata, &values));
             }
@@ -154,6 +155,8 @@ impl Sites {
             let site = Site::make(event, &names);
             self.text += key.len();
             self.known.insert(key.clone(), site);
+            // Last, because a subscriber that panics here shall not have another site made for the next event.
+            callsite::register(site);
             Some(site)
         });
         self.key = key;
@@ -161,14 +164,18 @@ impl Sites {
     }
 
     fn emit_placeless(&mut self, event: &Written<'_>, values: &[Option<&dyn Value>], ours: [Option<&dyn Value>; 4]) {
-        let make = || Site::make(&placeless(event.level), &PLACELESS);
-        let site = *self.placeless.entry(event.level).or_insert_with(make);
+        let site = self.placeless.get(&event.level).copied().unwrap_or_else(|| {
+            let site = Site::make(&placeless(event.level), &PLACELESS);
+            self.placeless.insert(event.level, site);
+            callsite::register(site);
+            site
+        });
         let Some(metadata) = site.metadata() else { return };
         let names = event.values.fields.iter().map(|(name, value)| (&**name, value));
         let is_message = |(name, _): &(&str, &Scalar)| *name == "message";
         let message = names.clone().zip(values).find(|(field, _)| is_message(field)).and_then(|(_, value)| *value);
         let rest: Vec<String> =
-            names.filter(|field| !is_message(field)).map(|(name, value)| format!("{name}={value:?}")).collect();
+            names.filter(|field| !is_message(field)).map(|(name, value)| format!("{name}={value}")).collect();
         let (rest, target, file) = (rest.join(" "), &*event.target, event.file.as_deref());
         let theirs: [Option<&dyn Value>; PLACELESS.len()] = [
             message,
@@ -205,6 +212,20 @@ fn placeless(level: u8) -> Written<'static> {
     Written { level, name, target, module: None, file: None, line: None, spans: "".into(), values: Default::default() }
 }
 
+/// As the fields of spans are shown.
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Bool(value) => value.fmt(f),
+            Scalar::Signed(value) => value.fmt(f),
+            Scalar::Unsigned(value) => value.fmt(f),
+            Scalar::Float(value) => value.fmt(f),
+            Scalar::Text(text) => write!(f, "{text:?}"),
+            Scalar::Shown(text) => f.write_str(text),
+        }
+    }
+}
+
 fn shown(value: &Scalar) -> DisplayValue<&str> {
     field::display(if let Scalar::Shown(text) = value { text } else { "" })
 }
@@ -224,6 +245,9 @@ fn plain<'a>(value: &'a Scalar, shown: &'a DisplayValue<&'a str>) -> &'a dyn Val
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+    use tracing_core::Subscriber;
+    use tracing_core::span::{Attributes, Id, Record};
 
     fn event(target: String) -> Written<'static> {
         let mut event = placeless(3);
@@ -248,6 +272,50 @@ mod tests {
         let letter = Letter { process: "p".into(), pid: 1, lost: 1, event: Some(event("one too many".into())) };
         sites.emit(&letter);
         assert_eq!(sites.placeless.len(), 1);
+    }
+
+    /// Wants the events of one target, and nothing else.
+    struct Picky(&'static str, Arc<Mutex<Vec<String>>>);
+
+    impl Subscriber for Picky {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == self.0
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let mut seen = Vec::new();
+            event.record(&mut |field: &Field, value: &dyn fmt::Debug| seen.push(format!("{}={value:?}", field.name())));
+            self.1.lock().unwrap().extend(seen);
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn an_event_without_a_site_is_judged_by_its_true_place() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = Picky("wanted", Arc::clone(&seen));
+        tracing::subscriber::with_default(subscriber, || {
+            let mut sites = Sites { text: TEXT_MAX, ..Sites::default() };
+            for target in ["unwanted", "wanted", "unwanted"] {
+                let event = Some(event(target.into()));
+                sites.emit(&Letter { process: "p".into(), pid: 7, lost: 0, event });
+            }
+        });
+        let seen = seen.lock().unwrap();
+        let expected =
+            ["message=text", "log.target=\"wanted\"", "log.fields=\"a=1\"", "process.name=\"p\"", "process.pid=7"];
+        assert_eq!(*seen, expected);
     }
 
     #[test]

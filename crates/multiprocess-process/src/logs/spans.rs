@@ -18,6 +18,9 @@ thread_local! {
 /// How much text about its fields a span keeps.
 const FIELDS_MAX: usize = 512;
 
+/// The longest name of a span.
+const NAME_MAX: usize = 64;
+
 /// How many spans an event tells of at most.
 const DEPTH_MAX: usize = 32;
 
@@ -34,7 +37,7 @@ struct Live {
 #[derive(Debug)]
 struct Span {
     metadata: &'static Metadata<'static>,
-    fields: String,
+    fields: Fields,
     parent: Option<u64>,
     /// How many handles of it, and spans inside it, there are.
     handles: usize,
@@ -42,8 +45,8 @@ struct Span {
 
 impl Spans {
     pub(super) fn open(&self, attributes: &Attributes<'_>) -> Id {
-        let mut fields = String::new();
-        attributes.record(&mut Fields(&mut fields));
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
         let parent = match attributes.parent() {
             Some(id) => Some(id.into_u64()),
             None if attributes.is_contextual() => innermost(),
@@ -59,13 +62,11 @@ impl Spans {
 
     pub(super) fn record(&self, id: &Id, values: &Record<'_>) {
         // Values are shown before the lock is taken: what a user's `Debug` does is not ours.
-        let mut more = String::new();
-        values.record(&mut Fields(&mut more));
+        let mut more = Fields::default();
+        values.record(&mut more);
         if let Some(span) = lock(&self.0).spans.get_mut(&id.into_u64()) {
-            let separator = if span.fields.is_empty() || more.is_empty() { "" } else { " " };
-            let mut room = FIELDS_MAX.saturating_sub(span.fields.len());
-            // What has no room is left out.
-            let _ = write!(Bounded { text: &mut span.fields, room: &mut room }, "{separator}{more}");
+            span.fields.push(format_args!("{}", more.text));
+            span.fields.is_cut |= more.is_cut;
         }
     }
 
@@ -109,35 +110,37 @@ impl Spans {
         }
     }
 
-    /// Those that an event is in, as text.
-    pub(super) fn of_event(&self, event: &Event<'_>) -> String {
+    /// Those that an event is in, as text, and whether that is cut.
+    pub(super) fn of_event(&self, event: &Event<'_>) -> (String, bool) {
         match event.parent() {
             Some(id) => self.text(Some(id.into_u64())),
             None if event.is_contextual() => self.of_thread(),
-            None => String::new(),
+            None => Default::default(),
         }
     }
 
-    /// Those that this thread is in, as text.
-    pub(super) fn of_thread(&self) -> String {
+    /// Those that this thread is in, likewise.
+    pub(super) fn of_thread(&self) -> (String, bool) {
         self.text(innermost())
     }
 
-    fn text(&self, innermost: Option<u64>) -> String {
-        let Some(innermost) = innermost else { return String::new() };
+    fn text(&self, innermost: Option<u64>) -> (String, bool) {
+        let Some(innermost) = innermost else { return Default::default() };
         let live = lock(&self.0);
         let find = |id: Option<u64>| id.and_then(|id| live.spans.get(&id));
         let chain: Vec<&Span> = std::iter::successors(find(Some(innermost)), |span| find(span.parent)).collect();
         let (mut text, mut room) = (String::new(), SPANS_MAX);
+        let mut is_cut = chain.len() > DEPTH_MAX;
         let mut bounded = Bounded { text: &mut text, room: &mut room };
         for (at, span) in chain.into_iter().rev().take(DEPTH_MAX).enumerate() {
             let separator = if at == 0 { "" } else { ":" };
-            let name = cut(span.metadata.name(), 64);
-            let (open, close) = if span.fields.is_empty() { ("", "") } else { ("{", "}") };
-            // What has no room is left out.
-            let _ = write!(bounded, "{separator}{name}{open}{}{close}", span.fields);
+            let name = cut(span.metadata.name(), NAME_MAX);
+            let Fields { text: fields, is_cut: has_more } = &span.fields;
+            let (open, close) = if fields.is_empty() { ("", "") } else { ("{", "}") };
+            is_cut |= *has_more || name.len() < span.metadata.name().len();
+            is_cut |= write!(bounded, "{separator}{name}{open}{fields}{close}").is_err();
         }
-        text
+        (text, is_cut)
     }
 }
 
@@ -152,18 +155,27 @@ fn innermost() -> Option<u64> {
     ENTERED.try_with(|entered| entered.borrow().last().copied()).ok().flatten()
 }
 
-/// Shows fields as `a=1 b="x"`.
-struct Fields<'a>(&'a mut String);
+/// Fields as `a=1 b="x"`, as far as there is room.
+#[derive(Debug, Default)]
+struct Fields {
+    text: String,
+    is_cut: bool,
+}
 
-impl Visit for Fields<'_> {
+impl Fields {
+    fn push(&mut self, more: fmt::Arguments<'_>) {
+        let mut room = FIELDS_MAX.saturating_sub(self.text.len());
+        let separator = if self.text.is_empty() { "" } else { " " };
+        self.is_cut |= write!(Bounded { text: &mut self.text, room: &mut room }, "{separator}{more}").is_err();
+    }
+}
+
+impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut room = FIELDS_MAX.saturating_sub(self.0.len());
-        let separator = if self.0.is_empty() { "" } else { " " };
-        // What has no room is left out.
-        let _ = write!(Bounded { text: self.0, room: &mut room }, "{separator}{}={value:?}", field.name());
+        self.push(format_args!("{}={value:?}", field.name()));
     }
 }
