@@ -240,8 +240,9 @@ impl<S: Serialize, R> Connection<S, R> {
 
     fn push(&self, value: &S, deadline: Deadline) -> Result<(), Unsent> {
         let sent = if let Some(bytes) = encoding::as_bytes(value) {
-            let (prefix, length) = varint::write(bytes.len() as u64);
-            self.socket.send_bulk_until(VALUE, &[&prefix[..length], bytes], &[], deadline)
+            let mut prefix = [0; varint::MAX];
+            let prefix = varint::write(bytes.len() as u64, &mut prefix);
+            self.socket.send_bulk_until(VALUE, &[prefix, bytes], &[], deadline)
         } else {
             // Lives until its handles are sent; what the sender keeps for them goes after them.
             let parcel = pack(value).map_err(Unsent::Failed)?;

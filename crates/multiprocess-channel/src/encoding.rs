@@ -94,8 +94,7 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
 /// Sends a `Vec<u8>` of these bytes.
 #[inline]
 pub(crate) fn send_bytes(end: &End, bytes: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
-    let (prefix, length) = varint::write(bytes.len() as u64);
-    end.send(&prefix[..length], bytes, patience)
+    end.send(varint::write(bytes.len() as u64, &mut [0; varint::MAX]), bytes, patience)
 }
 
 /// Receives a `Vec<u8>` into `bytes`, which holds the message then, or nothing.
@@ -210,10 +209,11 @@ mod tests {
     fn bytes_are_encoded_as_any_parcel_does() {
         for length in [0usize, 1, 127, 128, 300, 70000] {
             let bytes = vec![7u8; length];
-            let (prefix, count) = varint::write(length as u64);
-            let whole = [&prefix[..count], &bytes].concat();
+            let mut prefix = [0; varint::MAX];
+            let prefix = varint::write(length as u64, &mut prefix);
+            let whole = [prefix, &bytes].concat();
             assert_eq!(whole, pack_data(&bytes, "a queue").unwrap());
-            assert_eq!(varint::read(&whole[..whole.len().min(varint::MAX)]), Some((length as u64, count)));
+            assert_eq!(varint::read(&whole[..whole.len().min(varint::MAX)]), Some((length as u64, prefix.len())));
         }
     }
 

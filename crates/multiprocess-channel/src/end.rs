@@ -9,6 +9,7 @@
 
 use crate::attention::Attention;
 use crate::channel::{Channel, Flavour};
+use crate::here::Here;
 use multiprocess_core::peers::{Found, Side};
 use multiprocess_core::ring::{Incoming, Refused};
 use multiprocess_core::{Environment, Owner, Word};
@@ -144,7 +145,7 @@ impl End {
             return Err(Unsent::Disconnected);
         }
         if self.channel.flavour() == Flavour::Plain {
-            return self.put(head, body, patience);
+            return self.put(me, head, body, patience);
         }
         let table = self.channel.table();
         if !peers.begin_sending(table, me) {
@@ -156,7 +157,7 @@ impl End {
         if is_task {
             self.channel.tasks().put();
         }
-        let sent = self.put(head, body, patience);
+        let sent = self.put(me, head, body, patience);
         if is_task && sent.is_err() {
             self.channel.tasks().less(self.channel.segment());
         }
@@ -168,11 +169,12 @@ impl End {
     }
 
     #[inline]
-    fn put(&self, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+    fn put(&self, me: Owner, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (channel, mut failure) = (&self.channel, None);
+        let here = Here { segment: channel.segment(), me };
         let mut attention = Attention::new(self, Side::Senders, patience);
         let grow = |offset, length| channel.reserve(offset, length, &mut failure);
-        match channel.ring().send(head, body, channel.segment(), &mut attention, grow) {
+        match channel.ring().send(head, body, &here, &mut attention, grow) {
             Ok(()) => Ok(()),
             Err(refused) => Err(unsent(refused, attention.is_over(), failure, || {
                 (head.len().saturating_add(body.len()), channel.ring().plan().message_max())
@@ -193,7 +195,7 @@ impl End {
             channel.tasks().take(channel.table(), me);
         }
         let mut attention = Attention::new(self, Side::Receivers, patience);
-        let received = channel.ring().receive(channel.segment(), &mut attention, read);
+        let received = channel.ring().receive(&Here { segment: channel.segment(), me }, &mut attention, read);
         if is_task && received.is_none() {
             channel.tasks().give_back(channel.table(), me);
         }

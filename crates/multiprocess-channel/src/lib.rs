@@ -13,6 +13,7 @@ mod end;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handshake;
+mod here;
 mod iterators;
 mod joinable_queue;
 mod listener;

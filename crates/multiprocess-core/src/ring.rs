@@ -353,8 +353,9 @@ impl<'a> Ring<'a> {
         self.memory.word(self.plan.cell(at.index()))
     }
 
-    fn pool(&self, class: usize) -> Pool<'a> {
-        Pool::new(self.memory, self.plan.classes[class])
+    #[inline]
+    fn pool(&self, class: usize) -> Pool<'_> {
+        Pool::new(self.memory, &self.plan.classes[class])
     }
 
     fn items(&self) -> Signal<'a> {

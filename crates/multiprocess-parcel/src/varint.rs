@@ -4,27 +4,26 @@
 /// The most bytes that a number takes.
 pub const MAX: usize = 10;
 
-/// A number as a parcel has it, and how many bytes that takes.
+/// Writes a number as a parcel has it to the beginning of `bytes`; what was written.
 ///
 /// # Examples
 ///
 /// ```
 /// use multiprocess_parcel::{pack_data, varint};
 ///
-/// let (bytes, count) = varint::write(300);
-/// assert_eq!(&bytes[..count], pack_data(&300u64, "a queue")?);
+/// assert_eq!(varint::write(300, &mut [0; varint::MAX]), pack_data(&300u64, "a queue")?);
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```
 #[inline]
-pub fn write(number: u64) -> ([u8; MAX], usize) {
-    let (mut bytes, mut left, mut length) = ([0; MAX], number, 1);
+pub fn write(number: u64, bytes: &mut [u8; MAX]) -> &[u8] {
+    let (mut left, mut length) = (number, 1);
     while left >= 0x80 {
         bytes[length - 1] = left as u8 | 0x80;
         left >>= 7;
         length += 1;
     }
     bytes[length - 1] = left as u8;
-    (bytes, length)
+    &bytes[..length]
 }
 
 /// The number at the beginning of `bytes`, and how many bytes it takes; `None` if there is none.
@@ -61,9 +60,10 @@ mod tests {
     #[test]
     fn numbers_are_written_as_any_parcel_does_and_read_again() {
         for number in [0, 1, 127, 128, 300, 70000, u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 35] {
-            let (bytes, count) = write(number);
-            assert_eq!(&bytes[..count], pack_data(&number, "a queue").unwrap());
-            assert_eq!(read(&bytes[..count]), Some((number, count)));
+            let mut bytes = [0; MAX];
+            let written = write(number, &mut bytes);
+            assert_eq!(written, pack_data(&number, "a queue").unwrap());
+            assert_eq!(read(written), Some((number, written.len())));
         }
         assert_eq!(read(&[0xff; 10]), None);
         assert_eq!(read(&[0x80; 3]), None);

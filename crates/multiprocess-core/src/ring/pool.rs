@@ -68,7 +68,8 @@ pub(super) enum Shortage {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pool<'a> {
     memory: Memory<'a>,
-    class: Class,
+    /// Borrowed: a copy that was made a moment ago is slow to read.
+    class: &'a Class,
 }
 
 /// The word of a block in the message at `at`.
@@ -77,7 +78,8 @@ const fn queued(at: Position) -> u64 {
 }
 
 impl<'a> Pool<'a> {
-    pub(super) fn new(memory: Memory<'a>, class: Class) -> Pool<'a> {
+    #[inline]
+    pub(super) fn new(memory: Memory<'a>, class: &'a Class) -> Pool<'a> {
         Pool { memory, class }
     }
 
@@ -88,6 +90,12 @@ impl<'a> Pool<'a> {
 
     pub(super) fn size(&self) -> u64 {
         self.class.size
+    }
+
+    /// How many blocks a message of so many bytes takes.
+    #[inline]
+    pub(super) fn blocks(&self, length: u64) -> u64 {
+        if length <= self.size() { 1 } else { length.div_ceil(self.size()) }
     }
 
     /// How many blocks take turns.
@@ -299,7 +307,7 @@ impl<'a> Pool<'a> {
     /// Lets more than `used` blocks be used; whether there is memory behind them.
     #[cold]
     fn extend(&self, used: u64, more: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> bool {
-        let Class { table, size, count, .. } = self.class;
+        let Class { table, size, count, .. } = *self.class;
         let step = (GROWTH / size).max(1).max(more.min(used / 4));
         let end = (used + step).min(count);
         // Whole pages, from the beginning of the first, because the last of those before may have been lost.

@@ -87,7 +87,7 @@ impl<'a> Ring<'a> {
         }
         let class = plan::class_of(length);
         let pool = self.pool(class);
-        let wanted = length.div_ceil(pool.size());
+        let wanted = pool.blocks(length);
         let count = pool.take_over(first, wanted, at, me);
         (Chain { class, first, count }, count < wanted)
     }

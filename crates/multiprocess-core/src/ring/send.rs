@@ -42,12 +42,25 @@ pub(super) enum Content<'b> {
 
 /// Blocks that are given back unless they are queued.
 pub(super) struct Held<'r, E: Environment> {
-    ring: Ring<'r>,
+    ring: &'r Ring<'r>,
     world: &'r E,
     pub(super) chain: Chain,
 }
 
-impl<E: Environment> Held<'_, E> {
+impl<'r, E: Environment> Held<'r, E> {
+    /// None yet, for a message of so many bytes.
+    #[inline]
+    pub(super) fn none(ring: &'r Ring<'r>, world: &'r E, length: u64) -> Held<'r, E> {
+        Held { ring, world, chain: Chain::none(plan::class_of(length)) }
+    }
+
+    /// Gives all back.
+    #[cold]
+    fn let_go(&mut self) {
+        self.ring.give_back(self.chain, self.world);
+        self.chain = Chain::none(self.chain.class);
+    }
+
     /// Holds blocks until there are `count`.
     fn gather(&mut self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Shortage> {
         let pool = self.ring.pool(self.chain.class);
@@ -89,7 +102,7 @@ impl<'a> Ring<'a> {
     ) -> Result<(), Refused> {
         let length = (head.len() as u64).saturating_add(body.len() as u64);
         if length > INLINE {
-            return self.send_large([head, body], length, world, wait, &mut grow);
+            return self.send_large(head, body, world, wait, &mut grow);
         }
         if head.is_empty() {
             return self.enqueue(Content::Short(body), world, wait, &mut grow);
@@ -103,23 +116,28 @@ impl<'a> Ring<'a> {
     #[cold]
     fn send_large(
         &self,
-        parts: [&[u8]; 2],
-        length: u64,
+        head: &[u8],
+        body: &[u8],
         world: &impl Environment,
         wait: &mut impl Wait,
         grow: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<(), Refused> {
+        let length = (head.len() as u64).saturating_add(body.len() as u64);
         if length > Plan::MESSAGE_MAX {
             return Err(Refused::TooLarge);
         }
         // Who has to wait copies nothing before.
         let slept = self.await_room(world, wait)?;
-        let sent = self.hold(length, world, wait, grow).and_then(|held| {
-            self.fill(held.chain, parts);
-            self.enqueue(Content::Long(held.chain, length), world, wait, grow)?;
-            core::mem::forget(held);
-            Ok(())
-        });
+        let mut held = Held::none(self, world, length);
+        let mut sent = self.hold(&mut held, length, wait, grow);
+        if sent.is_ok() {
+            self.fill(held.chain, head, body);
+            sent = self.enqueue(Content::Long(held.chain, length), world, wait, grow);
+        }
+        match sent {
+            Ok(()) => core::mem::forget(held),
+            Err(_) => drop(held),
+        }
         if slept {
             self.pass_on(world);
         }
@@ -283,27 +301,23 @@ impl<'a> Ring<'a> {
         Ok(slept)
     }
 
-    /// Holds the blocks for a message of so many bytes.
-    pub(super) fn hold<'r, E: Environment>(
+    /// Holds the blocks for a message of so many bytes, where none are held.
+    pub(super) fn hold<E: Environment>(
         &self,
+        held: &mut Held<'_, E>,
         length: u64,
-        world: &'r E,
         wait: &mut impl Wait,
         grow: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Held<'r, E>, Refused>
-    where
-        'a: 'r,
-    {
-        let class = plan::class_of(length);
-        let count = length.div_ceil(self.pool(class).size());
+    ) -> Result<(), Refused> {
+        let (class, world) = (held.chain.class, held.world);
+        let count = self.pool(class).blocks(length);
         let (mut patient, mut look) = (true, true);
         loop {
             if look {
-                let mut held = Held { ring: *self, world, chain: Chain::none(class) };
                 match held.gather(count, grow) {
-                    Ok(()) => return Ok(held),
+                    Ok(()) => return Ok(()),
                     Err(Shortage::NoMemory) => return Err(Refused::NoMemory),
-                    Err(Shortage::Taken) => {}
+                    Err(Shortage::Taken) => held.let_go(),
                 }
             }
             if !patient {
@@ -328,23 +342,16 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Copies `parts` into the blocks of `chain`, one behind the other.
-    pub(super) fn fill(&self, chain: Chain, parts: [&[u8]; 2]) {
+    /// Copies `head` and `body` into the blocks of `chain`, one behind the other.
+    pub(super) fn fill(&self, chain: Chain, mut head: &[u8], mut body: &[u8]) {
         let pool = self.pool(chain.class);
-        let mut parts = parts.into_iter();
-        let mut part = parts.next().unwrap_or_default();
+        let size = pool.size() as usize;
         pool.each(chain.first, chain.count, |block| {
-            let mut at = 0;
-            while at < pool.size() {
-                let (now, later) = part.split_at(part.len().min((pool.size() - at) as usize));
-                self.memory.copy_in(pool.offset(block) + at, now);
-                at += now.len() as u64;
-                part = later;
-                if part.is_empty() {
-                    let Some(next) = parts.next() else { break };
-                    part = next;
-                }
-            }
+            let (first, second);
+            (first, head) = head.split_at(head.len().min(size));
+            (second, body) = body.split_at(body.len().min(size - first.len()));
+            self.memory.copy_in(pool.offset(block), first);
+            self.memory.copy_in(pool.offset(block) + first.len() as u64, second);
             true
         });
     }

@@ -1,6 +1,6 @@
 //! The first steps of a call, for models in which its process is killed right after them.
 
-use super::send::Content;
+use super::send::{Content, Held};
 use super::{Ring, plan};
 use crate::wait::{Environment, Wait};
 
@@ -26,8 +26,11 @@ impl Ring<'_> {
             return self.write(at, Content::Short(bytes));
         }
         // Others may have the blocks: then it does not come so far.
-        let Ok(held) = self.hold(length, world, wait, &mut |_, _| true) else { return };
-        self.fill(held.chain, [&[], bytes]);
+        let mut held = Held::none(self, world, length);
+        if self.hold(&mut held, length, wait, &mut |_, _| true).is_err() {
+            return;
+        }
+        self.fill(held.chain, &[], bytes);
         if until == Until::Written {
             let at = self.claim(world.me(), true).expect("there is room");
             self.write(at, Content::Long(held.chain, length));
@@ -42,8 +45,9 @@ impl Ring<'_> {
 
     /// What a sender of so many bytes does first; it writes to the blocks.
     pub fn hold_blocks(&self, length: u64, world: &impl Environment, wait: &mut impl Wait) {
-        if let Ok(held) = self.hold(length, world, wait, &mut |_, _| true) {
-            self.fill(held.chain, [&[], &[9; 16][..length as usize]]);
+        let mut held = Held::none(self, world, length);
+        if self.hold(&mut held, length, wait, &mut |_, _| true).is_ok() {
+            self.fill(held.chain, &[], &[9; 16][..length as usize]);
         }
     }
 

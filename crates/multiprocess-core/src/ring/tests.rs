@@ -7,6 +7,7 @@ mod deaths;
 mod garbage;
 mod order;
 
+use super::send::Held;
 use super::*;
 use crate::owner::Owner;
 use crate::staged::{ME, OTHER, Staged, Steps, none, process};
@@ -47,6 +48,17 @@ fn send(ring: Ring<'_>, bytes: &[u8], world: &Staged) -> Result<(), Refused> {
 /// Receives without patience.
 fn receive(ring: Ring<'_>, world: &Staged) -> Option<Vec<u8>> {
     ring.receive(world, &mut none(), whole)
+}
+
+/// Holds the blocks for a message of so many bytes.
+fn blocks_for<'r>(
+    ring: &'r Ring<'r>,
+    length: u64,
+    world: &'r Staged,
+    wait: &mut impl Wait,
+) -> Result<Held<'r, Staged>, Refused> {
+    let mut held = Held::none(ring, world, length);
+    ring.hold(&mut held, length, wait, &mut |_, _| true).map(|()| held)
 }
 
 fn whole(message: &Incoming<'_>) -> Vec<u8> {

@@ -36,7 +36,7 @@ fn long_blocks_take_turns_and_one_that_is_held_for_long_is_passed() {
     let turns = pool.turns() as usize;
     let blocks: Vec<u64> = (0..2 * turns).map(|_| block_of(ring, &me)).collect();
     assert_eq!(blocks[..turns], blocks[turns..]);
-    let held = ring.hold(5000, &me, &mut none(), &mut |_, _| true).unwrap();
+    let held = blocks_for(&ring, 5000, &me, &mut none()).unwrap();
     let mut others: Vec<u64> = (1..turns).map(|_| block_of(ring, &me)).collect();
     assert!(!others.contains(&held.chain.first));
     others.sort_unstable();
@@ -102,15 +102,15 @@ fn who_waits_for_blocks_is_woken_by_who_gives_them_back() {
     let (heap, me) = (heap(1), process(ME));
     let ring = heap.ring();
     let mut held = Vec::new();
-    while let Ok(one) = ring.hold(1000, &me, &mut none(), &mut |_, _| true) {
+    while let Ok(one) = blocks_for(&ring, 1000, &me, &mut none()) {
         held.push(one);
     }
     let held = RefCell::new(held);
     let mut during = Steps { probed: true, sleeps: 1, during: || me.sleepers.set(1) };
-    assert!(ring.hold(1000, &me, &mut during, &mut |_, _| true).is_err());
+    assert!(blocks_for(&ring, 1000, &me, &mut during).is_err());
     me.woken.take();
     let mut during = Steps { probed: true, sleeps: 1, during: || drop(held.borrow_mut().pop()) };
-    assert!(ring.hold(1000, &me, &mut during, &mut |_, _| true).is_ok());
+    assert!(blocks_for(&ring, 1000, &me, &mut during).is_ok());
     assert_eq!(me.woken.borrow()[0].1, u32::MAX);
 }
 

@@ -125,7 +125,7 @@ fn the_dead_are_buried_with_a_wake_up_for_all() {
 
 /// Holds blocks for a message of so many bytes as a process that will not give them back.
 fn hold(ring: Ring<'_>, length: u64, world: &Staged) -> Chain {
-    let held = ring.hold(length, world, &mut none(), &mut |_, _| true).unwrap();
+    let held = blocks_for(&ring, length, world, &mut none()).unwrap();
     let chain = held.chain;
     core::mem::forget(held);
     chain
@@ -134,7 +134,7 @@ fn hold(ring: Ring<'_>, length: u64, world: &Staged) -> Chain {
 /// Takes all blocks for messages of so many bytes there are, and gives them back; how many.
 fn all_blocks(ring: Ring<'_>, length: u64, world: &Staged) -> usize {
     let mut held = Vec::new();
-    while let Ok(chain) = ring.hold(length, world, &mut none(), &mut |_, _| true) {
+    while let Ok(chain) = blocks_for(&ring, length, world, &mut none()) {
         held.push(chain);
     }
     held.len()
