@@ -9,7 +9,7 @@
 //! | the pool ends | it fails | it fails | its result stays |
 //!
 //! A chunk is as many tasks as it has items: those that its worker has left results of are done, the one that it was at is lost, and
-//! the rest goes to another worker.
+//! the rest goes to another worker. One that has left all results, but not said so, has lost nothing.
 
 use super::{Phase, Record, State, Task};
 use crate::error::TaskError;
@@ -76,7 +76,12 @@ impl State {
         }
         let done = kept.as_ref().map_or(0, |(items, _)| *items);
         if let Some((items, bytes)) = kept {
-            self.deliver(task.job, task.item, items, Outcome::Left(End::Value, bytes), false);
+            // It may have died right after the last one.
+            let is_last = items == task.items;
+            self.deliver(task.job, task.item, items, Outcome::Left(End::Value, bytes), is_last);
+            if is_last {
+                return;
+            }
         }
         let lost = verdict.as_ref().unwrap_or(lost);
         if matches!(lost, TaskError::WorkerDied(_)) && task.retries > 0 {
@@ -115,7 +120,7 @@ impl State {
     /// The results of a chunk that its worker had left before it died: how many, and their bytes.
     fn kept_results(&mut self, memory: &Memory, slot: Slot<'_>, lane: usize, items: u32) -> Option<(u32, Bytes)> {
         let (progress, _) = slot.notes();
-        let count = u32::try_from(progress).ok().filter(|count| (1..items).contains(count))?;
+        let count = u32::try_from(progress).ok().filter(|count| (1..=items).contains(count))?;
         let (length, place, _) = slot.measure();
         memory.read(slot, (length, place), Some(lane), &mut self.scratch).ok()?;
         let mut rest = &self.scratch[..];
