@@ -247,3 +247,72 @@ impl State {
 fn is_of(record: &Option<Record>, id: JobId) -> bool {
     record.as_ref().is_some_and(|record| record.job == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrivals::{Arrivals, Inbox};
+    use crate::memory::Blocks;
+    use crate::state::Placed;
+    use crate::worker::CHUNK;
+    use multiprocess_core::Owner;
+    use multiprocess_parcel::pack_data;
+    use multiprocess_process::task::push_item;
+
+    const LANE: usize = 1;
+    const ITEMS: u32 = 3;
+
+    /// A chunk whose worker dies when it has left the results of so many items: those that came, those that were lost, and how many
+    /// another worker gets.
+    fn after_a_death(left: u64) -> (Vec<u64>, Vec<u64>, u32) {
+        let memory = Memory::new(8, 2).unwrap();
+        let (board, mut state) = (memory.board(), State::new(&memory, 8));
+        let job = state.jobs.open(Inbox::Many(Arrivals::default()));
+        state.jobs.get(job).unwrap().outstanding = 1;
+        let mut arguments = Vec::new();
+        (0..ITEMS).for_each(|item| push_item(&mut arguments, &item).unwrap());
+        let arguments = Bytes::from(arguments);
+        let mut task = Task { job, item: 0, function: 1, items: ITEMS, retries: 0, timeout: None, arguments };
+        assert!(matches!(state.place(&memory, board, &mut task, None), Placed::Done));
+        state.publish(&memory, board, None);
+        // What a worker does.
+        let (first, _) = board.set_out(1).unwrap();
+        let slot = board.slot(board.slot_at(first));
+        assert!(slot.claim(LANE, Owner::new(1, 1)));
+        let value = (0..=u8::MAX).find(|end| End::of(*end) == Some(End::Value)).unwrap();
+        let mut results = Vec::new();
+        for item in 0..left {
+            let result = pack_data(&item, "a pool").unwrap();
+            results.push(value);
+            results.extend((result.len() as u32).to_ne_bytes());
+            results.extend(result);
+        }
+        let place = Blocks::new(memory.area(Some(LANE))).take(&memory, 64).unwrap().place;
+        memory.segment.write(place as usize, &results);
+        slot.set_measure(results.len() as u64, place, CHUNK);
+        slot.set_progress(left);
+
+        state.bury(&memory, board, LANE, &TaskError::Closed);
+        let (mut came, mut lost) = (Vec::new(), Vec::new());
+        let job = state.jobs.get(job).unwrap();
+        let outstanding = job.outstanding;
+        if let Inbox::Many(arrivals) = &mut job.inbox {
+            arrivals.each::<u64>(|item, result| match result {
+                Ok(value) => came.push(value),
+                Err(_) => lost.push(item),
+            });
+        }
+        // What is left was given out again by the burial.
+        let again = state.records.iter().flatten().map(|record| record.items).sum();
+        assert_eq!(outstanding, usize::from(again > 0));
+        (came, lost, again)
+    }
+
+    #[test]
+    fn a_death_costs_the_item_that_was_begun_and_no_other() {
+        assert_eq!(after_a_death(0), (vec![], vec![0], 2));
+        assert_eq!(after_a_death(1), (vec![0], vec![1], 1));
+        assert_eq!(after_a_death(2), (vec![0, 1], vec![2], 0));
+        assert_eq!(after_a_death(3), (vec![0, 1, 2], vec![], 0), "nothing was begun and not done");
+    }
+}
