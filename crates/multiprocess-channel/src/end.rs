@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// How long a sender that finds room sends on without asking whether a receiver is left.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// How many messages it sends without looking at the clock, which takes as long as half a message.
+/// How many messages it sends without looking at the clock, which takes a good part of the time of a short one.
 const CLOCK_PAUSE: u64 = 16;
 /// How many calls without patience ask between two ticks of the clock, which are some milliseconds apart: one that comes after
 /// others had time to die knows it, and a loop of them is not slowed down.
@@ -184,11 +184,11 @@ impl End {
 
     /// Hands the next message to `read`, which should do nothing but copy it, unless it is a short one.
     #[inline]
-    pub(crate) fn receive<R>(
+    pub(crate) fn receive(
         &self,
         patience: impl Fn() -> Patience,
-        read: impl FnOnce(&Incoming<'_>) -> R,
-    ) -> Result<R, Unreceived> {
+        read: impl FnOnce(&Incoming<'_>),
+    ) -> Result<(), Unreceived> {
         let (me, channel) = (self.me(), &self.channel);
         let is_task = channel.flavour() == Flavour::Joinable;
         if is_task {
@@ -250,8 +250,9 @@ impl End {
 
     #[cold]
     fn is_time_by_the_clock(&self) -> bool {
-        let (now, next, seen) = (coarse_milliseconds(), self.next_look.load(Relaxed), ends_seen());
-        let is_time = now >= next || seen != self.ends_seen.swap(seen, Relaxed);
+        let (now, seen) = (coarse_milliseconds(), ends_seen());
+        let has_news = self.ends_seen.swap(seen, Relaxed) != seen;
+        let is_time = has_news || now >= self.next_look.load(Relaxed);
         if is_time {
             self.next_look.store(now + LOOK_PAUSE.as_millis() as u64, Relaxed);
         }

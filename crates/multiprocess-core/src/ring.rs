@@ -56,10 +56,10 @@
 //!
 //! **Decisions.** Claiming the cell itself, and not a counter, is what makes a killed sender visible at its position:
 //! with a counter there would be an instant at which a position is taken and nobody knows by whom. Long messages are
-//! not streamed through the ring in pieces, because then the others would wait for a slow writer. Blocks from 1 to 128 KiB take
-//! turns, so that who writes to one finds it in the cache that the processors have in common (see `pool.rs`). A segment
-//! for each message costs more than copying it. Who holds some blocks and gets no more gives them all back, since two
-//! that keep theirs would wait for each other for ever.
+//! not streamed through the ring in pieces, because then the others would wait for a slow writer. Blocks from 1 to 128
+//! KiB take turns, so that who writes to one finds it in the cache that the processors have in common (see `pool.rs`).
+//! A segment for each message costs more than copying it. Who holds some blocks and gets no more gives them all back,
+//! since two that keep theirs would wait for each other for ever.
 //!
 //! **Garbage.** Whoever has the memory can write anything into it. Indices are checked before each use, loops are as
 //! long as there are cells or blocks at most, and a message whose description makes no sense is handed over as a

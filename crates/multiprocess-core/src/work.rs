@@ -27,12 +27,13 @@
 //! * **Lanes**: each worker has one to itself, with a ring of entries, in which it notes the slots that it has done. An entry holds its
 //!   number and its slot; the pool reads them in order, and believes one only if the slot is `DONE`.
 //!
-//! **Sleeping.** Workers sleep on `work`, the pool's process on `signal`: an epoch and flags, as in the semaphore. Who goes to sleep
-//! turns a flag on, fences, looks once more, and sleeps on the word. Who has something for others fences, looks at the flags, and
-//! if one is on counts the epoch up and wakes. One of the two fences comes first: either the sleeper sees the news or the other one
-//! the flag. The pool may wake fewer than it has tasks for, or nobody while workers are at it; then, before it sleeps itself, it wakes all
-//! if there are still positions that nobody has set out for. `signal` has a second flag, `BELL`: somebody sleeps who watches other things too and must be told
-//! by other means, once.
+//! **Sleeping.** Workers sleep on `work`, the pool's process on `signal`: an epoch and flags, as in the semaphore. Who
+//! goes to sleep turns a flag on, fences, looks once more, and sleeps on the word. Who has something for others fences,
+//! looks at the flags, and if one is on counts the epoch up and wakes. One of the two fences comes first: either the
+//! sleeper sees the news or the other one the flag. The pool may wake fewer than it has tasks for, or nobody while
+//! workers are at it; then, before it sleeps itself, it wakes all if there are still positions that nobody has set out
+//! for. `signal` has a second flag, `BELL`: somebody sleeps who watches other things too and must be told by other
+//! means, once.
 //!
 //! **Death of a worker**, by step. Before its claim: at most a straggler. After the claim and before `DONE`: the task is lost, the
 //! pool, which is told of the end of the process, finds the slot by its lane, and no successor gets the lane before; an entry that it

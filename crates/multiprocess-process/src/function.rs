@@ -1,9 +1,10 @@
 //! Which functions can be sent, and the one place that turns an offset in the executable back into a function.
 //!
-//! A function, or a closure that captures nothing, is a type without a value: nothing of it needs to travel but which type it
-//! is. For each type the compiler makes one constant [`Entry`] in the executable, with code that unpacks the arguments, calls
-//! the function and packs its result; another one for tasks (`task.rs`). Parent and child are the same file, so the entry's offset names it in both. The child
-//! checks that an entry lies there: inside the executable, aligned, with its magic word, and pointing at instructions.
+//! A function, or a closure that captures nothing, is a type without a value: nothing of it needs to travel but which
+//! type it is. For each type the compiler makes one constant [`Entry`] in the executable, with code that unpacks the
+//! arguments, calls the function and packs its result; another one for tasks (`task.rs`). Parent and child are the same
+//! file, so the entry's offset names it in both. The child checks that an entry lies there: inside the executable,
+//! aligned, with its magic word, and pointing at instructions.
 
 use multiprocess_parcel::{Message, Parcel, RemoteError, pack, unpack};
 use multiprocess_sys::image::Image;

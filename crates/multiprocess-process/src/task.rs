@@ -4,9 +4,9 @@
 //! message of its own that could carry one, and puts what came of it into a buffer that the worker uses again. Whatever panics,
 //! the function or the code that reads its arguments or writes its result, the process goes on.
 //!
-//! The bytes of a **single** call are its packed arguments, and its packed result; those of a vector of bytes are its own
-//! (`octets.rs`). A **chunk** is several calls of one function. Its bytes are those of each call behind their length (32 bits), and so are its
-//! results, with a byte in front that says what each is ([`End`]).
+//! The bytes of a **single** call are its packed arguments, and its packed result; those of a vector of bytes are its
+//! own (`octets.rs`). A **chunk** is several calls of one function. Its bytes are those of each call behind their
+//! length (32 bits), and so are its results, with a byte in front that says what each is ([`End`]).
 
 use crate::function::{ChildEntry, Code, Entry, Function, Outcome, conjure};
 use crate::octets;
@@ -45,8 +45,8 @@ impl End {
 /// Called after each call of a chunk with all results so far.
 pub type Step<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
-/// The code of tasks: it calls the function once, or with a step for each item of a chunk, and puts what came of it into the second buffer, which
-/// is empty before. The arguments of a single call may be taken.
+/// The code of tasks: it calls the function once, or with a step for each item of a chunk, and puts what came of it into the second
+/// buffer, which is empty before. The arguments of a single call may be taken.
 pub type TaskCall = fn(&mut Vec<u8>, &mut Vec<u8>, Option<Step<'_>>) -> End;
 
 /// How to call one function for tasks.

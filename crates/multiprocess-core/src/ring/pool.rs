@@ -15,8 +15,9 @@
 //!
 //! Long blocks take turns, as many as fill the cache of one processor more than once. To write to a block whose bytes
 //! the receiver's processor still has in its cache takes several times as long as to one that has left it since. Only
-//! those beyond (all of the shortest blocks, and all of those for messages of many blocks) lie on the stack when they are free, and the last one is used next: they
-//! are needed when many messages wait, and should not all go on being used when that is over.
+//! those beyond (all of the shortest blocks, and all of those for messages of many blocks) lie on the stack when they
+//! are free, and the last one is used next: they are needed when many messages wait, and should not all go on being
+//! used when that is over.
 
 use super::cell;
 use super::memory::Memory;
