@@ -39,10 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{arrived} of 40 results arrived");
     println!("the longest of them: {} has {} steps", longest.1, longest.0);
 
-    // The pool is as good as before.
+    // The pool is as good as before: another worker is on its way while this one goes on.
     assert_eq!(pool.map(|x: u64| x + 1, 0..1000)?.len(), 1000);
-    let replaced = pool.worker_pids().iter().filter(|pid| !before.contains(pid)).count();
-    println!("{replaced} of 2 workers was replaced, {} since the beginning", pool.stats().restarts);
+    let now = pool.worker_pids();
+    let gone = before.iter().filter(|pid| !now.contains(pid)).count();
+    println!("{gone} of 2 workers is gone, {} replaced", pool.stats().restarts);
     pool.join()?;
     Ok(())
 }

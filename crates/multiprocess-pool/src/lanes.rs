@@ -31,7 +31,7 @@ struct Lane {
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     false_starts: u32,
-    /// How many workers were started in place of others.
+    /// How many workers have ended and are replaced.
     pub(crate) restarts: u64,
 }
 

@@ -22,7 +22,8 @@ pub struct Stats {
     pub tasks_done: u64,
     /// For how long each worker, with those before it in its place, has had something to do. The present stretch is not in it.
     pub busy: Vec<Duration>,
-    /// How many workers were started in the place of others.
+    /// How many workers ended before the pool did and got another one in their place, which may be on its way. Whoever knows
+    /// that a task was lost with its worker finds that one counted.
     pub restarts: u64,
     /// How many tasks wait for a worker.
     pub waiting: usize,

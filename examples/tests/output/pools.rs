@@ -28,7 +28,7 @@ pub fn check_pool_crash(lines: &[&str]) {
             "27: the worker died by signal 6",
             "39 of 40 results arrived",
             "the longest of them: 31 has 106 steps",
-            "1 of 2 workers was replaced, 1 since the beginning",
+            "1 of 2 workers is gone, 1 replaced",
         ]
     );
 }
