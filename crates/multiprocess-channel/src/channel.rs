@@ -130,9 +130,9 @@ impl Channel {
 
     #[inline]
     fn head(&self) -> &Head {
-        let head: NonNull<Head> = self.segment.base().cast();
-        // SAFETY: the payload is longer and aligned to a page (`shape`, which was checked), mapped as long as the segment, and made of
-        // atomics, which are valid for any bytes and may be changed by others.
+        let head: NonNull<Head> = self.segment.front().cast();
+        // SAFETY: what is reserved of the payload is longer (`shape`, which was checked); aligned to a page, mapped as long as the
+        // segment, and made of atomics, which are valid for any bytes and may be changed by others.
         unsafe { head.as_ref() }
     }
 
@@ -164,5 +164,12 @@ fn ring(segment: &Segment, plan: Plan) -> Ring<'static> {
     let base = unsafe { segment.base().byte_add(RING) };
     // SAFETY: aligned, since the payload is aligned to a page and the offset to 128; as long as the plan says (`shape`, which was
     // checked); mapped as long as the segment is kept, which every `Channel` does that has the ring.
-    unsafe { Ring::at(base, plan) }
+    let ring = unsafe { Ring::at(base, plan) };
+    if plan.front() > plan.reserved() {
+        return ring;
+    }
+    // SAFETY: what is reserved of the payload is longer (`shape`).
+    let front = unsafe { segment.front().byte_add(RING) };
+    // SAFETY: the same memory, aligned and kept as well. It goes as far as what is reserved, which all of that front is.
+    unsafe { ring.with_front(front) }
 }

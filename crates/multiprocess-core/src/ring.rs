@@ -141,7 +141,10 @@ const PASSED: u32 = 4096;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Ring<'a> {
+    /// Where words and cells are reached.
     memory: Memory<'a>,
+    /// Where blocks are, and what belongs to them: the same memory, or another view of it that goes further.
+    whole: Memory<'a>,
     plan: Plan,
 }
 
@@ -158,13 +161,25 @@ impl<'a> Ring<'a> {
     pub unsafe fn at(base: core::ptr::NonNull<u8>, plan: Plan) -> Ring<'a> {
         // SAFETY: the caller promises it.
         let memory = unsafe { Memory::new(base, plan.length()) };
-        Ring { memory, plan }
+        Ring { memory, whole: memory, plan }
+    }
+
+    /// The same ring, whose words and cells are reached at `front`: the same memory, mapped once more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`at`](Ring::at), with [`Plan::front`] bytes.
+    #[cfg(not(loom))]
+    pub unsafe fn with_front(self, front: core::ptr::NonNull<u8>) -> Ring<'a> {
+        // SAFETY: the caller promises it.
+        let memory = unsafe { Memory::new(front, self.plan.front()) };
+        Ring { memory, ..self }
     }
 
     /// The ring in the memory of a model.
     #[cfg(loom)]
     pub fn over(store: &'a Store, plan: Plan) -> Ring<'a> {
-        Ring { memory: Memory(store), plan }
+        Ring { memory: Memory(store), whole: Memory(store), plan }
     }
 
     /// What memory it takes.
@@ -355,7 +370,7 @@ impl<'a> Ring<'a> {
 
     #[inline]
     fn pool(&self, class: usize) -> Pool<'_> {
-        Pool::new(self.memory, &self.plan.classes[class])
+        Pool::new(self.whole, &self.plan.classes[class])
     }
 
     fn items(&self) -> Signal<'a> {

@@ -7,6 +7,7 @@ mod copying;
 mod flight;
 mod inspection;
 mod liveness;
+mod mappings;
 mod memory;
 mod named;
 mod patience;

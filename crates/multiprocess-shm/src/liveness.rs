@@ -44,7 +44,7 @@ impl Segment {
                 inner.kept.get()
             })
         };
-        inner.kept.get().or_else(|| again(by_name())).or_else(|| again(inner.map.reopen()))
+        inner.kept.get().or_else(|| again(by_name())).or_else(|| again(inner.maps.whole().reopen()))
     }
 
     /// The handle as it came, unless the program has closed it.

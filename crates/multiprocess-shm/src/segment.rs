@@ -2,13 +2,14 @@
 
 use crate::attachments::{self, Cell};
 use crate::copying::{append_bytes, load_bytes, store_bytes};
+use crate::mappings::Mappings;
 use crate::named;
 use crate::slots::Table;
 use multiprocess_core::Owner;
 use multiprocess_core::layout::Header;
 use multiprocess_sys::handle::{AsHandle, Identity, OwnedHandle};
 use multiprocess_sys::kept::Kept;
-use multiprocess_sys::map::{self, Map};
+use multiprocess_sys::map;
 use multiprocess_sys::names::Entry;
 use multiprocess_sys::{Error, ErrorKind, byte_lock};
 use std::collections::TryReserveError;
@@ -82,7 +83,7 @@ pub struct Segment(pub(crate) Arc<Inner>);
 
 /// One mapping of a segment.
 pub(crate) struct Inner {
-    pub(crate) map: Map,
+    pub(crate) maps: Mappings,
     pub(crate) header: Header,
     shape: Shape,
     /// Whether the slots behind the payload are known to be there.
@@ -103,7 +104,7 @@ unsafe impl Sync for Inner {}
 
 impl Inner {
     pub(crate) fn table(&self) -> Table<'_> {
-        Table::new(&self.map, &self.header, &self.has_all_slots)
+        Table::new(&self.maps, &self.header, &self.has_all_slots)
     }
 }
 
@@ -274,6 +275,14 @@ impl Segment {
         self.0.payload
     }
 
+    /// Where the reserved part of the payload begins, for who has many segments: the same memory as at [`base`](Self::base),
+    /// valid for as long, but not as far if much of the payload is not reserved.
+    #[doc(hidden)]
+    pub fn front(&self) -> NonNull<u8> {
+        // SAFETY: the payload begins inside the mapping, or at its end if nothing of it is reserved.
+        unsafe { self.0.maps.front().start().add(self.0.header.payload_offset() as usize) }
+    }
+
     /// The payload as words, without the last bytes if they are no whole word. Other processes may write to them at any time.
     /// To touch one that nobody has [reserved](Self::reserve) takes memory, and if there is none the process ends with a signal.
     ///
@@ -374,11 +383,10 @@ impl Segment {
     ///
     /// What is reserved stays so, for all who are attached.
     pub fn reserve(&self, offset: u64, length: u64) -> Result<(), Error> {
-        let Inner { map, shape, header, .. } = &*self.0;
-        let start = header.payload_offset();
+        let Inner { maps, shape, header, .. } = &*self.0;
         let inside = offset.checked_add(length).is_some_and(|end| end <= shape.length);
         let reserved = if inside {
-            map.reserve(self.kept(), start + offset, length)
+            maps.whole().reserve(self.kept(), header.payload_offset() + offset, length)
         } else {
             Err(Error::new(ErrorKind::Other, "reserving more of shared memory than there is"))
         };
@@ -424,15 +432,15 @@ impl Segment {
         entry: Option<Entry>,
         init: impl FnOnce(&Segment),
     ) -> Result<Segment, Error> {
-        let map = Map::shared(memory.as_fd(), header.total())?;
+        let maps = Mappings::new(memory.as_fd(), header)?;
         let reserved = header.payload_offset() + header.reserved();
-        map.reserve(Some(memory.as_fd()), 0, reserved)?;
+        maps.front().reserve(Some(memory.as_fd()), 0, reserved)?;
         let own = byte_lock::open_anew(memory.as_fd())?;
-        let segment = Segment::of(map, Kept::new(memory)?, header, entry, reserved)?;
+        let segment = Segment::of(maps, Kept::new(memory)?, header, entry, reserved)?;
         segment.attach(|| Ok(own))?;
         init(&segment);
         let bytes = header.encode();
-        let start = segment.0.map.start().as_ptr();
+        let start = segment.0.maps.front().start().as_ptr();
         // SAFETY: the mapping is longer than a header, the two do not overlap, and nobody reads a header before it is finished.
         unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(segment)
@@ -446,22 +454,22 @@ impl Segment {
         header: &Header,
         entry: Option<Entry>,
     ) -> Result<Segment, Error> {
-        let map = Map::shared(memory.as_fd(), header.total())?;
+        let maps = Mappings::new(memory.as_fd(), header)?;
         // Whoever made it has reserved this much before anybody else could see it, or is not to be trusted.
         let reserved = map::check_reserved(memory.as_fd(), 0, header.payload_offset() + header.reserved())?;
-        let segment = Segment::of(map, Kept::new(memory)?, header, entry, reserved)?;
+        let segment = Segment::of(maps, Kept::new(memory)?, header, entry, reserved)?;
         segment.attach(|| Ok(own))?;
         Ok(segment)
     }
 
-    fn of(map: Map, kept: Kept, header: &Header, entry: Option<Entry>, reserved: u64) -> Result<Segment, Error> {
+    fn of(maps: Mappings, kept: Kept, header: &Header, entry: Option<Entry>, reserved: u64) -> Result<Segment, Error> {
         // SAFETY: the mapping is as long as the header says, and the payload begins inside it.
-        let payload = unsafe { map.start().add(header.payload_offset() as usize) };
+        let payload = unsafe { maps.whole().start().add(header.payload_offset() as usize) };
         let (has_all_slots, reserved) = (AtomicBool::new(false), AtomicU64::new(reserved));
         let cell = attachments::current()?.cell()?;
         let shape = Shape::of(header);
         let header = *header;
-        Ok(Segment(Arc::new(Inner { map, header, shape, has_all_slots, reserved, payload, kept, entry, cell })))
+        Ok(Segment(Arc::new(Inner { maps, header, shape, has_all_slots, reserved, payload, kept, entry, cell })))
     }
 
     /// Claims a slot through what `own` opens, or joins the one that this process has already.

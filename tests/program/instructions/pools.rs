@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The cases of this file.
-pub const CASES: &[fn() -> Case] = &[small, large, future, chunk, several, waiting, leaving];
+pub const CASES: &[fn() -> Case] = &[small, large, future, chunk, chunks, several, waiting, leaving];
 
 /// How long what must come may take when the victim is dead, or before it begins. This only ends a hang.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,6 +78,11 @@ fn future() -> Case {
 
 fn chunk() -> Case {
     case("Pool, a chunk", "of six items", Plan { way: Way::Imap(6), tasks: 24, marks: (2, 4), ..SHORT })
+}
+
+/// The last result of a chunk is left, it is said to be done, and the next one is begun.
+fn chunks() -> Case {
+    case("Pool, a chunk", "and the next one", Plan { way: Way::Imap(6), tasks: 24, marks: (5, 7), ..SHORT })
 }
 
 fn several() -> Case {

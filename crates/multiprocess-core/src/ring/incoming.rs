@@ -106,7 +106,7 @@ impl<'a> Incoming<'a> {
         while !into.is_empty() {
             if skip == 0 {
                 let (now, later) = into.split_at_mut(into.len().min((pool.size() - within) as usize));
-                self.ring.memory.copy_out(pool.offset(block) + within, now);
+                self.ring.whole.copy_out(pool.offset(block) + within, now);
                 (into, within) = (later, 0);
                 if into.is_empty() {
                     break;

@@ -141,6 +141,11 @@ impl Plan {
         self.cell(if self.capacity < CELLS_AT_ONCE { self.capacity } else { CELLS_AT_ONCE })
     }
 
+    /// The bytes from the beginning to the end of the cells, whether these are there at once or not.
+    pub const fn front(&self) -> u64 {
+        self.cell(self.capacity)
+    }
+
     /// The most bytes of one message.
     pub const fn message_max(&self) -> u64 {
         Plan::MESSAGE_MAX

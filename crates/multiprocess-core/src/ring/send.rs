@@ -350,8 +350,8 @@ impl<'a> Ring<'a> {
             let (first, second);
             (first, head) = head.split_at(head.len().min(size));
             (second, body) = body.split_at(body.len().min(size - first.len()));
-            self.memory.copy_in(pool.offset(block), first);
-            self.memory.copy_in(pool.offset(block) + first.len() as u64, second);
+            self.whole.copy_in(pool.offset(block), first);
+            self.whole.copy_in(pool.offset(block) + first.len() as u64, second);
             true
         });
     }
