@@ -43,11 +43,12 @@
 //! `tail`, which is read when the word cannot change any more.
 //!
 //! **Death**, by step. In send: (1) the blocks have a dead owner, and who is in want of blocks frees them; (2), (3) the
-//! cell is skipped by the first receiver or sender that is stopped by it and probes, and the blocks are found to belong
-//! to a message that is gone; from (4) on the message is there. `tail` is moved by others, and a sleeper that was not
-//! woken looks when its slice ends. In receive: the message is lost from (1) on; (1), (2) its cell is freed by the
-//! first sender that is stopped by it; the blocks are queued for a message that is gone, or held by the dead. From (3)
-//! on the cell is free; the rest as in send. Who was chosen for a wake-up and is killed: somebody else finds message or
+//! cell is skipped by the first receiver or sender that is stopped by it and probes, or freed by who is in want of its
+//! blocks, which then belong to a message that is gone; from (4) on the message is there. `tail` is moved by others,
+//! and a sleeper that was not woken looks when its slice ends. In receive: the message is lost from (1) on; (1), (2) its
+//! cell is freed by the first sender that is stopped by it, or by who is in want of its blocks, because no sender may
+//! come to it before there are some; the blocks are queued for a message that is gone, or held by the dead. From (3) on
+//! the cell is free; the rest as in send. Who was chosen for a wake-up and is killed: somebody else finds message or
 //! room at the end of a slice.
 //!
 //! **Stopped** processes are not dead. One that is stopped between (2) and (4) of send, or (1) and (3) of receive,
@@ -97,6 +98,7 @@ use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
 use crate::owner::Word;
 use crate::wait::Environment;
 use cell::Seen;
+use core::cell::Cell;
 use memory::Memory;
 use pool::{Chain, Pool};
 use position::Position;
@@ -279,9 +281,18 @@ impl<'a> Ring<'a> {
     /// Frees blocks that nobody will free.
     #[cold]
     fn reap(&self, world: &impl Environment) {
+        // Neighbours mostly belong to one message.
+        let looked_at = Cell::new(None);
         let cell = |index| {
             let at = Position::from_number(index, self.plan.capacity());
-            (at.index() == index && self.is_there(at)).then(|| self.cell(at))
+            if at.index() != index || !self.is_there(at) {
+                return None;
+            }
+            // Nobody else may come to the cell of a dead receiver before the next lap, which may wait for these blocks.
+            if looked_at.replace(Some(index)) != Some(index) {
+                self.bury(at, world);
+            }
+            Some(self.cell(at))
         };
         let mut found = false;
         for class in 0..plan::CLASSES {

@@ -7,6 +7,7 @@
 //! | nobody, bit 16, a position | part of the message at that position | its receiver, to held |
 //! | a dead owner | as held | `reap`, to free |
 //! | a position that is past | its sender died before it was there, or its receiver | `reap`, to free |
+//! | a position whose cell is held by the dead | the same | `reap`, to free, when it has freed the cell |
 //!
 //! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block,
 //! or that holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an
@@ -224,7 +225,8 @@ impl<'a> Pool<'a> {
                 return Ok(block);
             }
         }
-        loop {
+        // Each once at the most, should somebody set the number back again and again.
+        for _ in 0..self.class.count {
             let used = self.word(8).load(Relaxed).min(self.class.count);
             if used == self.class.count {
                 break;
