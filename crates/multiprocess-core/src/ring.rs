@@ -107,6 +107,9 @@ use signal::Signal;
 /// How many cells that others have dealt with a search passes before it is given up. Only a damaged ring has more.
 const PASSED: u32 = 4096;
 
+/// How often the two hints are read until they fit together.
+const LOOKS: u32 = 8;
+
 /// A ring, seen by one process. All zeros are an empty one.
 ///
 /// # Examples
@@ -176,15 +179,21 @@ impl<'a> Ring<'a> {
 
     /// How many messages are there, those included that are being written. Only a glance.
     pub fn len(&self) -> u64 {
-        let (mut head, mut tail) = (self.position(plan::HEAD), self.position(plan::TAIL));
-        // Both may be one behind if somebody is killed.
-        if is_claimed(self.look(tail)) {
-            tail = tail.next(self.plan.capacity());
+        let capacity = self.plan.capacity();
+        let mut length = 0;
+        for _ in 0..LOOKS {
+            let hint = self.position(plan::HEAD);
+            // Both may be one behind if somebody is killed.
+            let head = if is_taken(self.look(hint)) { hint.next(capacity) } else { hint };
+            let tail = self.position(plan::TAIL);
+            let tail = if is_claimed(self.look(tail)) { tail.next(capacity) } else { tail };
+            length = tail.since(head, capacity);
+            // Who was held up in between may have seen them laps apart.
+            if self.position(plan::HEAD) == hint {
+                break;
+            }
         }
-        if is_taken(self.look(head)) {
-            head = head.next(self.plan.capacity());
-        }
-        tail.since(head, self.plan.capacity())
+        length
     }
 
     /// Whether there is no message that can be taken. Only a glance.
@@ -324,9 +333,15 @@ impl<'a> Ring<'a> {
     fn front(&self, hint: u64, done: fn(Seen) -> bool) -> Option<(Position, Seen)> {
         let mut at = self.position(hint);
         for _ in 0..PASSED {
-            match self.look(at) {
-                seen if done(seen) => at = at.next(self.plan.capacity()),
-                seen => return Some((at, seen)),
+            let seen = self.look(at);
+            // Who was held up before the look may be so many laps behind that the word means nothing to it.
+            let now = self.position(hint);
+            if now.is_later_than(at) {
+                at = now;
+            } else if done(seen) {
+                at = at.next(self.plan.capacity());
+            } else {
+                return Some((at, seen));
             }
         }
         None

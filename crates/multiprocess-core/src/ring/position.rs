@@ -49,6 +49,11 @@ impl Position {
         if self.index() + 1 < cells { Position(self.0 + 1) } else { Position(self.lap_bits().wrapping_add(LAP)) }
     }
 
+    /// Whether it comes after `other`.
+    pub(super) const fn is_later_than(self, other: Position) -> bool {
+        self.0 > other.0
+    }
+
     /// The same cell, one lap later.
     #[inline]
     pub(super) const fn next_lap(self) -> Position {

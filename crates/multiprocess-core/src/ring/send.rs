@@ -263,7 +263,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The last look. A cell that is just being read is waited for a moment.
+    /// The last look.
     fn claim_at_last(&self, me: Owner) -> Result<Position, Refused> {
         self.claim(me, false).map_err(|_| Refused::Full)
     }

@@ -1,7 +1,9 @@
 //! What goes in comes out, once, in order, and no more than there is room for.
 
 use super::*;
+use core::sync::atomic::AtomicBool;
 use std::collections::VecDeque;
+use std::thread;
 
 #[test]
 fn messages_of_all_lengths_come_out_as_they_went_in() {
@@ -81,6 +83,38 @@ fn a_ring_holds_as_many_messages_as_it_says() {
             assert_eq!(receive(ring, &me), None);
         }
     }
+}
+
+/// Who is held up in the middle of a glance sees no emptiness that never was.
+#[test]
+fn a_glance_is_not_of_the_past() {
+    let heap = heap(4);
+    let (ring, is_on) = (heap.ring(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = process(OTHER);
+            send(ring, &[1], &other).unwrap();
+            is_on.store(true, Relaxed);
+            while is_on.load(Relaxed) {
+                send(ring, &[1], &other).unwrap();
+                receive(ring, &other).unwrap();
+            }
+        });
+        while !is_on.load(Relaxed) {
+            thread::yield_now();
+        }
+        // More than there are processors, so that they are held up now and then.
+        let glance = || {
+            (0..400_000).for_each(|_| {
+                let (length, is_empty) = (ring.len(), ring.is_empty());
+                assert!(length > 0 && !is_empty, "{length}, {is_empty}");
+            })
+        };
+        let glances: Vec<_> = (0..4).map(|_| scope.spawn(glance)).collect();
+        let ends: Vec<_> = glances.into_iter().map(|glance| glance.join()).collect();
+        is_on.store(false, Relaxed);
+        assert!(ends.iter().all(Result::is_ok));
+    });
 }
 
 #[test]
