@@ -223,8 +223,20 @@ impl Listener {
         }
     }
 
-    /// One round: what applicants have said, and who has connected.
+    /// One round, after which the set has whoever is to be heard of: also when somebody was found, since the caller may wait for
+    /// the set alone.
     fn look(&self, lobby: &mut Lobby) -> Result<Option<Socket>, Error> {
+        let found = self.round(lobby);
+        let watched = self.open_or_shut(lobby);
+        // What was found is not lost for an error that the next round has again.
+        match found {
+            Ok(None) => watched.map(|()| None),
+            found => found,
+        }
+    }
+
+    /// What applicants have said, and who has connected.
+    fn round(&self, lobby: &mut Lobby) -> Result<Option<Socket>, Error> {
         if let Some(key) = &self.key {
             let numbers: Vec<u64> = lobby.applicants.keys().copied().collect();
             for number in numbers {
@@ -248,7 +260,6 @@ impl Listener {
             lobby.applicants.insert(lobby.next, applicant);
             lobby.next += 1;
         }
-        self.open_or_shut(lobby)?;
         Ok(None)
     }
 
