@@ -134,6 +134,25 @@ fn a_place_that_becomes_free_is_watched() {
     assert!(wait(&[&listener], Some(Duration::from_millis(1))).unwrap().is_empty());
 }
 
+/// Nor do silent ones keep it from hearing of the others longer than their patience lasts.
+#[test]
+fn the_end_of_their_patience_is_heard_of() {
+    let address = Address::unique().unwrap();
+    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::from_millis(50));
+    let place = Place::Abstract(address.to_string()[1..].into());
+    let _silent: Vec<Socket> = (0..256).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    assert!(listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none());
+    let client = Client::new(&address).key("key");
+    thread::scope(|scope| {
+        let talker = scope.spawn(|| client.connect::<(), ()>().map(drop));
+        // As a loop of events does it.
+        while listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none() {
+            assert_eq!(wait(&[&listener], Some(LONG)).unwrap(), [0]);
+        }
+        talker.join().unwrap().unwrap();
+    });
+}
+
 /// `accept` of one thread goes on with those whom another thread has begun with.
 #[test]
 fn many_threads_accept_many_clients() {
