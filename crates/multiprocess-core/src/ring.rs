@@ -290,6 +290,12 @@ impl<'a> Ring<'a> {
     /// Frees blocks that nobody will free.
     #[cold]
     fn reap(&self, world: &impl Environment) {
+        (0..plan::CLASSES).for_each(|class| _ = self.reap_class(class, world));
+    }
+
+    /// The same for those of one size; whether there were any.
+    #[cold]
+    fn reap_class(&self, class: usize, world: &impl Environment) -> bool {
         // Neighbours mostly belong to one message.
         let looked_at = Cell::new(None);
         let cell = |index| {
@@ -303,13 +309,11 @@ impl<'a> Ring<'a> {
             }
             Some(self.cell(at))
         };
-        let mut found = false;
-        for class in 0..plan::CLASSES {
-            found |= self.pool(class).reap(world, cell);
-        }
+        let found = self.pool(class).reap(world, cell);
         if found {
             self.freed(world);
         }
+        found
     }
 
     /// Wakes those that wait for blocks.

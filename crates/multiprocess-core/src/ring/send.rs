@@ -65,7 +65,8 @@ impl<'r, E: Environment> Held<'r, E> {
     fn gather(&mut self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Shortage> {
         let pool = self.ring.pool(self.chain.class);
         while self.chain.count < count {
-            let block = pool.find(self.world.me(), (self.chain.count, count), grow)?;
+            let reap = || self.ring.reap_class(self.chain.class, self.world);
+            let block = pool.find(self.world.me(), (self.chain.count, count), grow, &reap)?;
             pool.link(block, self.chain.first);
             self.chain.first = block;
             self.chain.count += 1;

@@ -210,3 +210,21 @@ fn blocks_come_back_from_whatever_step_a_receiver_died_at() {
         me.dead.set(None);
     }
 }
+
+#[test]
+fn blocks_of_the_dead_are_used_again_before_many_more_are_asked_for() {
+    for length in [1000, 1_000_000] {
+        let (heap, me, other) = (heap(1000), process(ME), process(OTHER));
+        let ring = heap.ring();
+        let class = plan::class_of(length);
+        let each = ring.pool(class).blocks(length);
+        for _ in 0..400 {
+            hold(ring, length, &other);
+            me.dead.set(Some(OTHER));
+            send(ring, &message(length as usize, 1), &me).unwrap();
+            receive(ring, &me).unwrap();
+            me.dead.set(None);
+        }
+        assert_eq!(ring.pool(class).checked(200 * each), None, "the memory of 200 deaths is kept, for {length}");
+    }
+}
