@@ -234,10 +234,9 @@ impl<'a> Pool<'a> {
                 break;
             }
             if used >= self.present() {
-                if self.is_time_to_reap(used, count - held) && reap() {
-                    if let Some(block) = self.sweep(u64::MAX, me) {
-                        return Ok(block);
-                    }
+                let reaped = self.is_time_to_reap(used, count - held) && reap();
+                if let Some(block) = reaped.then(|| self.sweep(u64::MAX, me)).flatten() {
+                    return Ok(block);
                 }
                 if !self.extend(used, count - held, grow) {
                     // Those that the caller holds itself are among them: waiting helps only if there are enough for all
