@@ -211,22 +211,25 @@ impl<'a> Pool<'a> {
         found
     }
 
-    /// Holds one more free block for a caller that holds some and wants so many in all. `reap` frees those of the dead;
-    /// whether there were any.
-    pub(super) fn find(
+    /// Holds a free block that is found at once. Those whose first turn is still to come are as good as any.
+    #[inline]
+    pub(super) fn find(&self, me: Owner) -> Option<u64> {
+        if self.word(8).load(Relaxed) < self.class.turns {
+            return None;
+        }
+        self.turn(me).or_else(|| self.pop(me)).or_else(|| self.sweep(STEPS, me))
+    }
+
+    /// Holds one more free block, wherever it is, for a caller that holds some and wants so many in all. `reap` frees those
+    /// of the dead; whether there were any.
+    #[cold]
+    pub(super) fn find_more(
         &self,
         me: Owner,
         (held, count): (u64, u64),
         grow: &mut dyn FnMut(u64, u64) -> bool,
         reap: &dyn Fn() -> bool,
     ) -> Result<u64, Shortage> {
-        // Those whose first turn is still to come are as good as any.
-        if self.word(8).load(Relaxed) >= self.class.turns {
-            let found = self.turn(me).or_else(|| self.pop(me)).or_else(|| self.sweep(STEPS, me));
-            if let Some(block) = found {
-                return Ok(block);
-            }
-        }
         // Each once at the most, should somebody set the number back again and again.
         for _ in 0..self.class.count {
             let used = self.word(8).load(Relaxed).min(self.class.count);
