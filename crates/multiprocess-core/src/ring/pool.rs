@@ -212,7 +212,6 @@ impl<'a> Pool<'a> {
     }
 
     /// Holds a free block that is found at once. Those whose first turn is still to come are as good as any.
-    #[inline]
     pub(super) fn find(&self, me: Owner) -> Option<u64> {
         if self.word(8).load(Relaxed) < self.class.turns {
             return None;
