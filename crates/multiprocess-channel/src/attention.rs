@@ -2,7 +2,7 @@
 //!
 //! | When | Looks at | Finds |
 //! | --- | --- | --- |
-//! | each step | the flags | a last peer that left in good order, and a queue that was closed; both wake whoever sleeps |
+//! | each step, and before a sleep | the flags | a last peer that left in good order, and a queue that was closed; both wake whoever sleeps |
 //! | a probe: before the first sleep, then by elapsed time | a live peer | a last peer that was killed |
 //! | in a call without patience, but a few times for each tick of the clock | a live peer | the same |
 //!
@@ -80,6 +80,10 @@ impl<P: Fn() -> Patience> Wait for Attention<'_, P> {
 
     /// A task does not count as put while its sender sleeps, nor as taken while its receiver does.
     fn sleep(&mut self, word: &AtomicU64, expected: u64) {
+        // Who left or closed after the step and before the announcement has woken nobody.
+        if finds_nobody(self.end, self.side, false) {
+            return;
+        }
         let channel = self.end.channel();
         if channel.flavour() != Flavour::Joinable {
             return self.patience().sleep(word, expected);
@@ -93,6 +97,35 @@ impl<P: Fn() -> Patience> Wait for Attention<'_, P> {
         match self.side {
             Side::Senders => tasks.put(),
             Side::Receivers => tasks.take(table, me),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+    use crate::end::Sides;
+
+    /// The end of sending comes between the last look and the announcement: the wake-up was too early.
+    #[test]
+    fn nobody_sleeps_on_when_the_end_came_before_the_announcement() {
+        for closes in [false, true] {
+            let channel = Channel::new(1, Flavour::Queue).unwrap();
+            let (sender, receiver) = (End::new(channel.clone(), Sides::Sender), End::new(channel, Sides::Receiver));
+            let mut attention = Attention::new(&receiver, Side::Receivers, Patience::forever);
+            while attention.step() != Step::Sleep {}
+            if closes {
+                sender.close();
+            } else {
+                drop(sender);
+            }
+            let (word, announced) = receiver.channel().ring().announce_receiver();
+            attention.sleep(word, announced);
+            // Each sleep takes a slice, and the next one is longer.
+            assert_eq!(attention.patience().next_slice(), Patience::forever().next_slice());
+            assert_eq!((attention.step(), attention.step()), (Step::Probe, Step::TimedOut));
+            assert!(attention.is_over());
         }
     }
 }

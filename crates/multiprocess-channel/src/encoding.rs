@@ -118,14 +118,14 @@ pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Pat
         let mut read = Read::Nothing;
         end.receive(patience, |incoming| {
             read = match incoming.short() {
-                Some(bytes) => Read::Value(unpack_data(bytes)),
+                Some(bytes) => Read::Value(decode(end, bytes)),
                 None => Read::Bytes(read_large(incoming)),
             }
         })?;
         match read {
             Read::Value(value) => value,
             Read::Bytes(bytes) => bytes.and_then(|bytes| {
-                let value = unpack_data(&bytes);
+                let value = decode(end, &bytes);
                 keep_room(bytes);
                 value
             }),
@@ -133,6 +133,23 @@ pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Pat
         }
     };
     received.map_err(|error| lost::<T>(end, error))
+}
+
+/// The value that the bytes of a message are. If the type's own code panics, the message is lost as if they were none.
+#[inline]
+fn decode<T: DeserializeOwned>(end: &End, bytes: &[u8]) -> Result<T, Error> {
+    struct Unread<'a>(&'a End);
+
+    impl Drop for Unread<'_> {
+        fn drop(&mut self) {
+            self.0.message_lost();
+        }
+    }
+
+    let unread = Unread(end);
+    let value = unpack_data(bytes);
+    std::mem::forget(unread);
+    value
 }
 
 /// A message that was taken cannot be read.

@@ -162,7 +162,8 @@ impl End {
             self.channel.tasks().less(self.channel.segment());
         }
         peers.end_sending(table, me);
-        if sent.is_err() && peers.is_closed() {
+        if peers.is_closed() {
+            // Also if the message is there: it has woken one of those who wait for the mark to be gone.
             self.wake_all();
         }
         sent
@@ -355,5 +356,28 @@ fn unsent(refused: Refused, is_over: bool, failure: Option<Error>, sizes: impl F
                 failure.map_or_else(|| error, |cause| Error::new(cause.kind(), "sending a message").with_source(cause)),
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of several who sleep because a message may still come, the message wakes one.
+    #[test]
+    fn the_last_message_of_a_closed_queue_wakes_all_who_waited_for_it() {
+        let end = End::new(Channel::new(1, Flavour::Queue).unwrap(), Sides::Both);
+        let ring = end.channel().ring();
+        assert!(end.send(&[], &[1], Patience::none).is_ok());
+        let announced = AtomicU64::new(0);
+        // Asked for when there is no room, in the middle of sending.
+        let patience = || {
+            assert!(end.receive(Patience::none, |_| ()).is_ok());
+            end.close();
+            announced.store(ring.announce_sender().1, Relaxed);
+            Patience::none()
+        };
+        assert!(end.send(&[], &[2], patience).is_ok());
+        assert_ne!(ring.announce_sender().1, announced.into_inner());
     }
 }

@@ -9,7 +9,7 @@
 //! | somebody connects | checks the user; challenges it; it is an applicant, with a deadline |
 //! | an applicant says something | reads it; hands out the connection, refuses, or waits on |
 //! | an applicant ends, or its deadline passes | drops it, and waits on |
-//! | there are [`APPLICANTS_MAX`] of them | the socket is not looked at until there are fewer: the others wait in the kernel |
+//! | there are [`APPLICANTS_MAX`] of them | the socket is not looked at until there are fewer, the others wait in the kernel; a timer for the first deadline is watched in its place |
 //!
 //! Applicants outlive a call of `accept`: the next call, of whichever thread, goes on with them. The set of what is watched has a handle of
 //! its own, which is what the listener's `AsFd` gives, so that whoever polls it hears of applicants too.
@@ -20,7 +20,7 @@ use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::AsHandle;
 use multiprocess_sys::transport::Socket;
 use multiprocess_sys::waitable::{Source, Waitable};
-use multiprocess_sys::watch::Watch;
+use multiprocess_sys::watch::{Timer, Watch};
 use multiprocess_sys::{Error, listener as sys};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many may be about to prove it at a time.
 const APPLICANTS_MAX: usize = 256;
 
-/// The socket's number in the set of what is watched; applicants have the numbers after it.
+/// The socket's number in the set of what is watched, and that of what is there in its place; applicants have the numbers after it.
 const DOOR: u64 = 0;
 
 /// Accepts connections from other programs, as [`Client`](crate::Client)s make them.
@@ -91,6 +91,8 @@ struct Lobby {
     next: u64,
     /// Whether the socket is watched.
     is_open: bool,
+    /// What is watched in its place, if applicants have deadlines.
+    timer: Option<Timer>,
 }
 
 impl Listener {
@@ -117,7 +119,7 @@ impl Listener {
         let door = sys::Listener::bind(address.place()?).map_err(|error| error.with_object(address.to_string()))?;
         let watch = Watch::new()?;
         watch.add(&door, DOOR)?;
-        let lobby = Lobby { applicants: BTreeMap::new(), next: DOOR + 1, is_open: true };
+        let lobby = Lobby { applicants: BTreeMap::new(), next: DOOR + 1, is_open: true, timer: None };
         let (key, any_user, patience) = (None, false, PATIENCE);
         Ok(Listener { door, watch, address, key, any_user, patience, lobby: Mutex::new(lobby) })
     }
@@ -223,8 +225,20 @@ impl Listener {
         }
     }
 
-    /// One round: what applicants have said, and who has connected.
+    /// One round, after which the set has whoever is to be heard of: also when somebody was found, since the caller may wait for
+    /// the set alone.
     fn look(&self, lobby: &mut Lobby) -> Result<Option<Socket>, Error> {
+        let found = self.round(lobby);
+        let watched = self.open_or_shut(lobby);
+        // What was found is not lost for an error that the next round has again.
+        match found {
+            Ok(None) => watched.map(|()| None),
+            found => found,
+        }
+    }
+
+    /// What applicants have said, and who has connected.
+    fn round(&self, lobby: &mut Lobby) -> Result<Option<Socket>, Error> {
         if let Some(key) = &self.key {
             let numbers: Vec<u64> = lobby.applicants.keys().copied().collect();
             for number in numbers {
@@ -248,7 +262,6 @@ impl Listener {
             lobby.applicants.insert(lobby.next, applicant);
             lobby.next += 1;
         }
-        self.open_or_shut(lobby)?;
         Ok(None)
     }
 
@@ -269,15 +282,24 @@ impl Listener {
         }
     }
 
-    /// Watches the socket if there is room for one more.
+    /// Watches the socket if there is room for one more, and otherwise until when there may be.
     fn open_or_shut(&self, lobby: &mut Lobby) -> Result<(), Error> {
         let has_room = lobby.applicants.len() < APPLICANTS_MAX;
-        match (lobby.is_open, has_room) {
-            (true, false) => self.watch.remove(&self.door)?,
-            (false, true) => self.watch.add(&self.door, DOOR)?,
-            _ => return Ok(()),
+        if lobby.is_open && !has_room {
+            self.watch.remove(&self.door)?;
+            lobby.is_open = false;
         }
-        lobby.is_open = has_room;
+        if !has_room && lobby.timer.is_none() {
+            let timer = lobby.patience().map(Timer::after).transpose()?;
+            timer.iter().try_for_each(|timer| self.watch.add(timer, DOOR))?;
+            lobby.timer = timer;
+        }
+        if has_room && !lobby.is_open {
+            lobby.timer.as_ref().map_or(Ok(()), |timer| self.watch.remove(timer))?;
+            lobby.timer = None;
+            self.watch.add(&self.door, DOOR)?;
+            lobby.is_open = true;
+        }
         Ok(())
     }
 }

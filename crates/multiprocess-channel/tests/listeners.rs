@@ -1,6 +1,6 @@
 //! Listeners and clients in different processes: keys, impostors, silence, and names that are left behind.
 
-use multiprocess_channel::{Address, Client, Connection, Error, ErrorKind, Listener, RecvError};
+use multiprocess_channel::{Address, Client, Connection, Error, ErrorKind, Listener, RecvError, wait};
 use multiprocess_process::spawn;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::listener::{Place, connect};
@@ -109,6 +109,48 @@ fn silent_clients_keep_nobody_waiting() {
         assert!(matches!(socket.receive().unwrap(), Received::Message(_)), "it was challenged");
         assert!(matches!(socket.receive().unwrap(), Received::End));
     }
+}
+
+/// Whoever waits for the listener's descriptor hears of the next client also when as many are silent as may be.
+#[test]
+fn a_place_that_becomes_free_is_watched() {
+    let address = Address::unique().unwrap();
+    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::MAX);
+    let place = Place::Abstract(address.to_string()[1..].into());
+    let _silent: Vec<Socket> = (0..255).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    let client = Client::new(&address).key("key");
+    thread::scope(|scope| {
+        let talker = scope.spawn(|| client.connect::<(), ()>().map(drop));
+        // It is the last for whom there is room, and is challenged in an earlier call than it answers in.
+        while listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none() {
+            thread::yield_now();
+        }
+        talker.join().unwrap().unwrap();
+    });
+    assert!(wait(&[&listener], Some(Duration::ZERO)).unwrap().is_empty());
+    let _next = connect(&place, Deadline::NEVER).unwrap();
+    assert_eq!(wait(&[&listener], Some(LONG)).unwrap(), [0]);
+    assert!(listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none());
+    assert!(wait(&[&listener], Some(Duration::from_millis(1))).unwrap().is_empty());
+}
+
+/// Nor do silent ones keep it from hearing of the others longer than their patience lasts.
+#[test]
+fn the_end_of_their_patience_is_heard_of() {
+    let address = Address::unique().unwrap();
+    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::from_millis(50));
+    let place = Place::Abstract(address.to_string()[1..].into());
+    let _silent: Vec<Socket> = (0..256).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    assert!(listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none());
+    let client = Client::new(&address).key("key");
+    thread::scope(|scope| {
+        let talker = scope.spawn(|| client.connect::<(), ()>().map(drop));
+        // As a loop of events does it.
+        while listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none() {
+            assert_eq!(wait(&[&listener], Some(LONG)).unwrap(), [0]);
+        }
+        talker.join().unwrap().unwrap();
+    });
 }
 
 /// `accept` of one thread goes on with those whom another thread has begun with.

@@ -2,6 +2,7 @@
 
 use multiprocess_channel::{ErrorKind, JoinableQueue, Sender, bounded};
 use multiprocess_process::spawn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -134,4 +135,24 @@ fn a_killed_sender_that_waited_for_room_leaves_no_task() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::Task),
     }
     queue.join().unwrap();
+}
+
+/// Nobody has got it, so nobody can say that it is done.
+#[test]
+fn a_task_whose_decoder_panics_is_done() {
+    #[derive(serde::Serialize)]
+    struct Trap(Vec<u16>);
+
+    impl<'de> serde::Deserialize<'de> for Trap {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Trap, D::Error> {
+            Vec::deserialize(deserializer).map(|_: Vec<u16>| panic!("a type's own"))
+        }
+    }
+    let queue = JoinableQueue::<Trap>::bounded(2).unwrap();
+    for length in [3, 30_000] {
+        queue.send(Trap(vec![7; length])).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(|| queue.recv().map(drop))).is_err());
+        assert!(queue.is_empty() && queue.join_timeout(SOON).unwrap(), "{length}");
+    }
+    assert!(queue.task_done().is_err());
 }

@@ -43,11 +43,12 @@
 //! `tail`, which is read when the word cannot change any more.
 //!
 //! **Death**, by step. In send: (1) the blocks have a dead owner, and who is in want of blocks frees them; (2), (3) the
-//! cell is skipped by the first receiver or sender that is stopped by it and probes, and the blocks are found to belong
-//! to a message that is gone; from (4) on the message is there. `tail` is moved by others, and a sleeper that was not
-//! woken looks when its slice ends. In receive: the message is lost from (1) on; (1), (2) its cell is freed by the
-//! first sender that is stopped by it; the blocks are queued for a message that is gone, or held by the dead. From (3)
-//! on the cell is free; the rest as in send. Who was chosen for a wake-up and is killed: somebody else finds message or
+//! cell is skipped by the first receiver or sender that is stopped by it and probes, or freed by who is in want of its
+//! blocks, which then belong to a message that is gone; from (4) on the message is there. `tail` is moved by others,
+//! and a sleeper that was not woken looks when its slice ends. In receive: the message is lost from (1) on; (1), (2) its
+//! cell is freed by the first sender that is stopped by it, or by who is in want of its blocks, because no sender may
+//! come to it before there are some; the blocks are queued for a message that is gone, or held by the dead. From (3) on
+//! the cell is free; the rest as in send. Who was chosen for a wake-up and is killed: somebody else finds message or
 //! room at the end of a slice.
 //!
 //! **Stopped** processes are not dead. One that is stopped between (2) and (4) of send, or (1) and (3) of receive,
@@ -97,6 +98,7 @@ use crate::atomics::{AtomicU64, Ordering::Relaxed, fence, order};
 use crate::owner::Word;
 use crate::wait::Environment;
 use cell::Seen;
+use core::cell::Cell;
 use memory::Memory;
 use pool::{Chain, Pool};
 use position::Position;
@@ -104,6 +106,9 @@ use signal::Signal;
 
 /// How many cells that others have dealt with a search passes before it is given up. Only a damaged ring has more.
 const PASSED: u32 = 4096;
+
+/// How often the two hints are read until they fit together.
+const LOOKS: u32 = 8;
 
 /// A ring, seen by one process. All zeros are an empty one.
 ///
@@ -189,15 +194,21 @@ impl<'a> Ring<'a> {
 
     /// How many messages are there, those included that are being written. Only a glance.
     pub fn len(&self) -> u64 {
-        let (mut head, mut tail) = (self.position(plan::HEAD), self.position(plan::TAIL));
-        // Both may be one behind if somebody is killed.
-        if is_claimed(self.look(tail)) {
-            tail = tail.next(self.plan.capacity());
+        let capacity = self.plan.capacity();
+        let mut length = 0;
+        for _ in 0..LOOKS {
+            let hint = self.position(plan::HEAD);
+            // Both may be one behind if somebody is killed.
+            let head = if is_taken(self.look(hint)) { hint.next(capacity) } else { hint };
+            let tail = self.position(plan::TAIL);
+            let tail = if is_claimed(self.look(tail)) { tail.next(capacity) } else { tail };
+            length = tail.since(head, capacity);
+            // Who was held up in between may have seen them laps apart.
+            if self.position(plan::HEAD) == hint {
+                break;
+            }
         }
-        if is_taken(self.look(head)) {
-            head = head.next(self.plan.capacity());
-        }
-        tail.since(head, self.plan.capacity())
+        length
     }
 
     /// Whether there is no message that can be taken. Only a glance.
@@ -294,17 +305,30 @@ impl<'a> Ring<'a> {
     /// Frees blocks that nobody will free.
     #[cold]
     fn reap(&self, world: &impl Environment) {
+        (0..plan::CLASSES).for_each(|class| _ = self.reap_class(class, world));
+    }
+
+    /// The same for those of one size; whether there were any.
+    #[cold]
+    fn reap_class(&self, class: usize, world: &impl Environment) -> bool {
+        // Neighbours mostly belong to one message.
+        let looked_at = Cell::new(None);
         let cell = |index| {
             let at = Position::from_number(index, self.plan.capacity());
-            (at.index() == index && self.is_there(at)).then(|| self.cell(at))
+            if at.index() != index || !self.is_there(at) {
+                return None;
+            }
+            // Nobody else may come to the cell of a dead receiver before the next lap, which may wait for these blocks.
+            if looked_at.replace(Some(index)) != Some(index) {
+                self.bury(at, world);
+            }
+            Some(self.cell(at))
         };
-        let mut found = false;
-        for class in 0..plan::CLASSES {
-            found |= self.pool(class).reap(world, cell);
-        }
+        let found = self.pool(class).reap(world, cell);
         if found {
             self.freed(world);
         }
+        found
     }
 
     /// Wakes those that wait for blocks.
@@ -328,9 +352,15 @@ impl<'a> Ring<'a> {
     fn front(&self, hint: u64, done: fn(Seen) -> bool) -> Option<(Position, Seen)> {
         let mut at = self.position(hint);
         for _ in 0..PASSED {
-            match self.look(at) {
-                seen if done(seen) => at = at.next(self.plan.capacity()),
-                seen => return Some((at, seen)),
+            let seen = self.look(at);
+            // Who was held up before the look may be so many laps behind that the word means nothing to it.
+            let now = self.position(hint);
+            if now.is_later_than(at) {
+                at = now;
+            } else if done(seen) {
+                at = at.next(self.plan.capacity());
+            } else {
+                return Some((at, seen));
             }
         }
         None

@@ -350,9 +350,9 @@ fn what_a_dead_sender_wrote_to_blocks_is_seen_through_who_found_it() {
 
 #[test]
 fn a_dead_receiver_s_blocks_come_back() {
-    for until in [Until::Taken, Until::TakenOver] {
+    for (capacity, until) in [(1, Until::Taken), (1, Until::TakenOver), (2, Until::Taken), (2, Until::TakenOver)] {
         check(1, move || {
-            let shared = shared(1);
+            let shared = shared(capacity);
             let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
             shared.send(&[7; LONG], &survivor);
             let other = shared.clone();
@@ -362,7 +362,8 @@ fn a_dead_receiver_s_blocks_come_back() {
                 let newcomer = other.world.join(0);
                 other.receive(&newcomer)
             });
-            // The message itself or the dead one's share of it is in the way until somebody looks.
+            // The message itself or the dead one's share of it is in the way until somebody looks. Where there is room for
+            // two, nobody comes to the dead one's cell.
             shared.send(&[1; LONG], &survivor);
             assert_eq!(thread.join().unwrap(), 1);
         });

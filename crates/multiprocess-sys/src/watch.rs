@@ -1,3 +1,3 @@
 //! Waiting for whichever of many handles is ready first.
 
-pub use crate::imp::watch::Watch;
+pub use crate::imp::watch::{Timer, Watch};

@@ -5,8 +5,9 @@
 //! | zero | free | `gather`: to held |
 //! | a living owner | a message is written to it, or read from it | `queue`, to queued; `give_back`, to free |
 //! | nobody, bit 16, a position | part of the message at that position | its receiver, to held |
-//! | a dead owner | as held | `reap`, to free |
+//! | a dead owner | as held | `reap`, to free: by who gets none, and now and then before there are more |
 //! | a position that is past | its sender died before it was there, or its receiver | `reap`, to free |
+//! | a position whose cell is held by the dead | the same | `reap`, to free, when it has freed the cell |
 //!
 //! Only the exchange of a free block for a held one has rivals; all else is the doing of the one that holds the block,
 //! or that holds the cell of its message, or is proved dead. The stack of free blocks and the other words are hints: an
@@ -210,29 +211,41 @@ impl<'a> Pool<'a> {
         found
     }
 
-    /// Holds one more free block for a caller that holds some and wants so many in all.
-    pub(super) fn find(
+    /// Holds a free block that is found at once. Those whose first turn is still to come are as good as any.
+    pub(super) fn find(&self, me: Owner) -> Option<u64> {
+        if self.word(8).load(Relaxed) < self.class.turns {
+            return None;
+        }
+        self.turn(me).or_else(|| self.pop(me)).or_else(|| self.sweep(STEPS, me))
+    }
+
+    /// Holds one more free block, wherever it is, for a caller that holds some and wants so many in all. `reap` frees those
+    /// of the dead; whether there were any.
+    #[cold]
+    pub(super) fn find_more(
         &self,
         me: Owner,
         (held, count): (u64, u64),
         grow: &mut dyn FnMut(u64, u64) -> bool,
+        reap: &dyn Fn() -> bool,
     ) -> Result<u64, Shortage> {
-        // Those whose first turn is still to come are as good as any.
-        if self.word(8).load(Relaxed) >= self.class.turns {
-            let found = self.turn(me).or_else(|| self.pop(me)).or_else(|| self.sweep(STEPS, me));
-            if let Some(block) = found {
-                return Ok(block);
-            }
-        }
-        loop {
+        // Each once at the most, should somebody set the number back again and again.
+        for _ in 0..self.class.count {
             let used = self.word(8).load(Relaxed).min(self.class.count);
             if used == self.class.count {
                 break;
             }
-            if used >= self.present() && !self.extend(used, count - held, grow) {
-                // Those that the caller holds itself are among them: waiting helps only if there are enough for all it wants.
-                let enough = self.present() >= count;
-                return self.sweep(u64::MAX, me).ok_or(if enough { Shortage::Taken } else { Shortage::NoMemory });
+            if used >= self.present() {
+                let reaped = self.is_time_to_reap(used, count - held) && reap();
+                if let Some(block) = reaped.then(|| self.sweep(u64::MAX, me)).flatten() {
+                    return Ok(block);
+                }
+                if !self.extend(used, count - held, grow) {
+                    // Those that the caller holds itself are among them: waiting helps only if there are enough for all
+                    // it wants.
+                    let enough = self.present() >= count;
+                    return self.sweep(u64::MAX, me).ok_or(if enough { Shortage::Taken } else { Shortage::NoMemory });
+                }
             }
             self.word(8).store(used + 1, Relaxed);
             if self.hold(used, me) {
@@ -305,12 +318,24 @@ impl<'a> Pool<'a> {
             && holder.compare_exchange(0, Word::held_by(me).0, order!("ring.gather", AcqRel), Relaxed).is_ok()
     }
 
+    /// How many more than `used` blocks there will be when a message wants so many.
+    fn step(&self, used: u64, more: u64) -> u64 {
+        (GROWTH / self.class.size).max(1).max(more.min(used / 4))
+    }
+
+    /// Whether to look for blocks of the dead before more memory is asked for, or it would grow with each death. A look at
+    /// all blocks for every eighth of them, or fewer, costs less than the memory.
+    #[cold]
+    fn is_time_to_reap(&self, used: u64, more: u64) -> bool {
+        let eighth = used.checked_ilog2().unwrap_or(0).saturating_sub(3);
+        used >= 16 && used >> eighth != (used + self.step(used, more)) >> eighth
+    }
+
     /// Lets more than `used` blocks be used; whether there is memory behind them.
     #[cold]
     fn extend(&self, used: u64, more: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> bool {
-        let Class { table, size, count, .. } = *self.class;
-        let step = (GROWTH / size).max(1).max(more.min(used / 4));
-        let end = (used + step).min(count);
+        let Class { table, count, .. } = *self.class;
+        let end = (used + self.step(used, more)).min(count);
         // Whole pages, from the beginning of the first, because the last of those before may have been lost.
         let mut ask = |from: u64, to: u64| {
             let from = from / PAGE * PAGE;

@@ -49,6 +49,11 @@ impl Position {
         if self.index() + 1 < cells { Position(self.0 + 1) } else { Position(self.lap_bits().wrapping_add(LAP)) }
     }
 
+    /// Whether it comes after `other`, also where laps begin again at 0.
+    pub(super) const fn is_later_than(self, other: Position) -> bool {
+        (self.0.wrapping_sub(other.0) as i64) > 0
+    }
+
     /// The same cell, one lap later.
     #[inline]
     pub(super) const fn next_lap(self) -> Position {

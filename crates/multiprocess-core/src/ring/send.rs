@@ -61,11 +61,22 @@ impl<'r, E: Environment> Held<'r, E> {
         self.chain = Chain::none(self.chain.class);
     }
 
+    /// Holds one more where none is found at once.
+    #[cold]
+    fn find_more(&self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<u64, Shortage> {
+        let Chain { class, count: held, .. } = self.chain;
+        let reap = || self.ring.reap_class(class, self.world);
+        self.ring.pool(class).find_more(self.world.me(), (held, count), grow, &reap)
+    }
+
     /// Holds blocks until there are `count`.
     fn gather(&mut self, count: u64, grow: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Shortage> {
         let pool = self.ring.pool(self.chain.class);
         while self.chain.count < count {
-            let block = pool.find(self.world.me(), (self.chain.count, count), grow)?;
+            let block = match pool.find(self.world.me()) {
+                Some(block) => block,
+                None => self.find_more(count, grow)?,
+            };
             pool.link(block, self.chain.first);
             self.chain.first = block;
             self.chain.count += 1;
@@ -263,7 +274,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The last look. A cell that is just being read is waited for a moment.
+    /// The last look.
     fn claim_at_last(&self, me: Owner) -> Result<Position, Refused> {
         self.claim(me, false).map_err(|_| Refused::Full)
     }

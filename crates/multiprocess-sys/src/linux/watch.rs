@@ -3,6 +3,7 @@
 use super::handle::{AsHandle, BorrowedHandle, OwnedHandle};
 use crate::{Error, seam};
 use rustix::event::{Timespec, epoll};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 use std::time::Duration;
 
 /// A set of handles, each under a key.
@@ -121,6 +122,53 @@ impl Watch {
 }
 
 impl AsHandle for Watch {
+    fn as_fd(&self) -> BorrowedHandle<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What becomes ready after some time, and stays so (timerfd_create(2)): for a set on which somebody waits without a limit.
+#[derive(Debug)]
+pub struct Timer(OwnedHandle);
+
+impl Timer {
+    /// A timer that becomes ready `left` from now.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors or memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocess_sys::watch::{Timer, Watch};
+    /// use std::time::Duration;
+    ///
+    /// let watch = Watch::new()?;
+    /// watch.add(&Timer::after(Duration::MAX)?, 1)?;
+    /// let timer = Timer::after(Duration::ZERO)?;
+    /// watch.add(&timer, 2)?;
+    /// assert_eq!(watch.wait()?, [2]);
+    /// # Ok::<(), multiprocess_sys::Error>(())
+    /// ```
+    pub fn after(left: Duration) -> Result<Timer, Error> {
+        let failed = |e| Error::os("making a timer to watch", e);
+        let timer = seam::call("timerfd_create", || {
+            rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)
+        })
+        .map_err(failed)?;
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // A timer of no time would never be ready. Longer than anybody lives, if it is too long for the kernel.
+        let it_value = left.max(Duration::from_nanos(1)).min(Duration::from_secs(i32::MAX as u64));
+        let it_value = Timespec::try_from(it_value).unwrap_or(never);
+        let time = Itimerspec { it_interval: never, it_value };
+        seam::call("timerfd_settime", || rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &time))
+            .map_err(failed)?;
+        Ok(Timer(timer))
+    }
+}
+
+impl AsHandle for Timer {
     fn as_fd(&self) -> BorrowedHandle<'_> {
         self.0.as_fd()
     }

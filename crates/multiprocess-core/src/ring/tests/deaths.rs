@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ring::pool::Chain;
+use crate::ring::send::Content;
 
 /// The next process in the slot of `OTHER`.
 const NEWCOMER: Owner = Owner::new(1, 2);
@@ -153,10 +154,32 @@ fn blocks_come_back_from_whatever_step_a_sender_died_at() {
     ring.pool(chain.class).queue(chain.first, chain.count, at);
     assert_eq!(all_blocks(ring, 1000, &me), all - 2);
     me.dead.set(Some(OTHER));
-    // The queued one belongs to a message that is still being written, until somebody is in want of its cell.
-    assert_eq!(all_blocks(ring, 1000, &me), all - 1);
-    assert_eq!(receive(ring, &me), None);
     assert_eq!(all_blocks(ring, 1000, &me), all);
+    assert_eq!(receive(ring, &me), None);
+}
+
+#[test]
+fn who_is_in_want_of_blocks_finds_those_of_cells_that_nobody_comes_to() {
+    for sends in [false, true] {
+        let (heap, me, other) = (heap(3), process(ME), process(OTHER));
+        let ring = heap.ring();
+        let bytes = message(300_000, 1);
+        if sends {
+            let chain = hold(ring, bytes.len() as u64, &other);
+            let at = ring.claim(OTHER, true).unwrap();
+            ring.write(at, Content::Long(chain, bytes.len() as u64));
+        } else {
+            send(ring, &bytes, &me).unwrap();
+            ring.take(OTHER, true).unwrap();
+        }
+        // There is room for messages, and memory for one of that length.
+        let again = || ring.send(&[], &bytes, &me, &mut none(), |_, _| false);
+        assert_eq!(again(), Err(Refused::Full));
+        me.dead.set(Some(OTHER));
+        assert_eq!(again(), Ok(()), "a dead sender: {sends}");
+        assert_eq!(receive(ring, &me), Some(bytes));
+        assert_eq!((receive(ring, &me), ring.len()), (None, 0));
+    }
 }
 
 #[test]
@@ -185,5 +208,22 @@ fn blocks_come_back_from_whatever_step_a_receiver_died_at() {
         assert_eq!(receive(ring, &me), Some(message(2 * 8448, 3)));
         assert_eq!(all_blocks(ring, 3 * 8448, &me), all, "at step {step}");
         me.dead.set(None);
+    }
+}
+
+#[test]
+fn blocks_of_the_dead_are_used_again_before_many_more_are_asked_for() {
+    for length in [1000, 1_000_000] {
+        let (heap, me, other) = (heap(1000), process(ME), process(OTHER));
+        let ring = heap.ring();
+        let class = plan::class_of(length);
+        let each = ring.pool(class).blocks(length);
+        for _ in 0..400 {
+            hold(ring, length, &other);
+            me.dead.set(Some(OTHER));
+            drop(blocks_for(&ring, length, &me, &mut none()).unwrap());
+            me.dead.set(None);
+        }
+        assert_eq!(ring.pool(class).checked(200 * each), None, "the memory of 200 deaths is kept, for {length}");
     }
 }

@@ -1,7 +1,9 @@
 //! What goes in comes out, once, in order, and no more than there is room for.
 
 use super::*;
+use core::sync::atomic::AtomicBool;
 use std::collections::VecDeque;
+use std::thread;
 
 #[test]
 fn messages_of_all_lengths_come_out_as_they_went_in() {
@@ -81,6 +83,74 @@ fn a_ring_holds_as_many_messages_as_it_says() {
             assert_eq!(receive(ring, &me), None);
         }
     }
+}
+
+/// A ring of one at its fastest comes here in some hours.
+#[test]
+fn laps_begin_again_after_the_last() {
+    for capacity in [1, 3] {
+        let (heap, me) = (heap(capacity), process(ME));
+        let ring = heap.ring();
+        let last = Position::from_number(0, capacity).last_lap();
+        ring.memory.word(plan::TAIL).store(last.number(), Relaxed);
+        ring.memory.word(plan::HEAD).store(last.number(), Relaxed);
+        (0..capacity).for_each(|index| ring.cell(last.at_index(index)).store(cell::free(last), Relaxed));
+        // As if somebody had been killed before it moved the hint.
+        let lags = |hint| {
+            let now = ring.position(hint);
+            let before =
+                if now.index() > 0 { now.at_index(now.index() - 1) } else { now.last_lap().at_index(capacity - 1) };
+            ring.memory.word(hint).store(before.number(), Relaxed);
+        };
+        for number in 0..4 * capacity as usize {
+            let bytes = message([5, 3000][number % 2], number);
+            assert!(ring.is_empty() && !ring.is_full());
+            send(ring, &bytes, &me).unwrap();
+            lags(plan::TAIL);
+            assert_eq!((ring.len(), ring.is_empty(), ring.is_full()), (1, false, capacity == 1));
+            ring.reap(&me);
+            assert_eq!(receive(ring, &me), Some(bytes));
+            lags(plan::HEAD);
+            assert_eq!((ring.len(), ring.is_empty()), (0, true));
+            // Who is killed in its turn.
+            let at = ring.claim(OTHER, true).unwrap();
+            me.dead.set(Some(OTHER));
+            assert_eq!((receive(ring, &me), ring.len()), (None, 0), "{at:?}");
+            me.dead.set(None);
+        }
+    }
+}
+
+/// Who is held up in the middle of a glance sees no emptiness that never was.
+#[test]
+fn a_glance_is_not_of_the_past() {
+    let heap = heap(4);
+    let (ring, is_on) = (heap.ring(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = process(OTHER);
+            send(ring, &[1], &other).unwrap();
+            is_on.store(true, Relaxed);
+            while is_on.load(Relaxed) {
+                send(ring, &[1], &other).unwrap();
+                receive(ring, &other).unwrap();
+            }
+        });
+        while !is_on.load(Relaxed) {
+            thread::yield_now();
+        }
+        // More than there are processors, so that they are held up now and then.
+        let glance = || {
+            (0..400_000).for_each(|_| {
+                let (length, is_empty) = (ring.len(), ring.is_empty());
+                assert!(length > 0 && !is_empty, "{length}, {is_empty}");
+            })
+        };
+        let glances: Vec<_> = (0..4).map(|_| scope.spawn(glance)).collect();
+        let ends: Vec<_> = glances.into_iter().map(|glance| glance.join()).collect();
+        is_on.store(false, Relaxed);
+        assert!(ends.iter().all(Result::is_ok));
+    });
 }
 
 #[test]
