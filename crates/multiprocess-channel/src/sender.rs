@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 ///
 /// A channel keeps the memory that its messages have needed at once; where many have more than a kilobyte, up to 4 MiB more (and no
 /// more than half a megabyte for each message that it holds) for those up to 32 KiB, and as much for those up to 128 KiB.
+/// A message has up to a gibibyte, and those of a channel that are longer than 128 KiB have 2 to 8 GiB together: of the longest, one or a few
+/// find room at a time, although [`is_full`](Sender::is_full) still says no.
 ///
 /// # Examples
 ///

@@ -53,7 +53,8 @@
 //!
 //! **Stopped** processes are not dead. One that is stopped between (2) and (4) of send, or (1) and (3) of receive,
 //! holds up those who come to its cell until it goes on or dies. That is a window of some tens of nanoseconds, and of a
-//! few for each block of a long message, because all copying of long messages is outside of it.
+//! few for each block of a long message, because all copying of long messages is outside of it. One that is stopped
+//! while it holds the blocks of a very long message holds up those who want more than are left.
 //!
 //! **Decisions.** Claiming the cell itself, and not a counter, is what makes a killed sender visible at its position:
 //! with a counter there would be an instant at which a position is taken and nobody knows by whom. Long messages are
