@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 /// assert!(!child.wait()?.success());
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```
+#[doc(alias = "sentinel")]
 #[must_use = "dropping a `Child` lets the process run on, unwatched"]
 pub struct Child<R> {
     /// The end to write of a standard input that is [piped](crate::Stdio::piped).
@@ -88,6 +89,7 @@ impl<R> Child<R> {
     /// assert_eq!(child.join()?, pid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "ident")]
     pub fn pid(&self) -> u32 {
         self.life.pid
     }

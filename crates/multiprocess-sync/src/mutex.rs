@@ -219,6 +219,7 @@ impl<T: Pod> Mutex<T> {
     /// # Crash
     ///
     /// A process that dies waiting is not missed.
+    #[doc(alias = "acquire")]
     #[inline]
     pub fn lock(&self) -> LockResult<'_, T> {
         // The guard is made in one place from what is in registers: guards of two ways would meet in memory.
@@ -344,6 +345,7 @@ impl<T: Pod> Mutex<T> {
     /// assert!(counter.is_locked());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
         self.0.body().is_locked(self.0.segment())
     }
