@@ -370,7 +370,11 @@ impl<R: DeserializeOwned> Child<R> {
     ///
     /// # Errors
     ///
-    /// As [`join`](Child::join), and where there is no tokio runtime with its I/O enabled.
+    /// As [`join`](Child::join).
+    ///
+    /// # Panics
+    ///
+    /// There is no tokio runtime with its I/O enabled.
     #[cfg(feature = "tokio")]
     pub async fn join_async(mut self) -> Result<R, JoinError> {
         drop(self.stdin.take());
