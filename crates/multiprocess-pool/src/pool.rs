@@ -190,8 +190,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// No workers, or no tasks for each, were asked for; the initializer's arguments cannot be sent, or it panics; there are no more
-    /// processes, descriptors or memory. No worker is left then.
+    /// No workers, more than 1023, or no tasks for each, were asked for; the initializer's arguments cannot be sent, or it panics;
+    /// there are no more processes, descriptors or memory. No worker is left then.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.workers.unwrap_or_else(cpus);
         if workers == 0 {
