@@ -68,13 +68,19 @@ fn error_of_a_panic_without_text(method: StartMethod) {
 }
 
 fn backtrace_when_enabled(method: StartMethod) {
-    for (setting, expected) in [("1", true), ("0", false)] {
+    for (setting, expected) in [("1", true), ("0", false), ("full", true)] {
         let process = Process::new(|| -> u8 { panic!("on purpose") }, ()).env("RUST_BACKTRACE", setting);
         let process = process.env_remove("RUST_LIB_BACKTRACE").start_method(method);
         let error = process.start().expect("the child starts").join().expect_err("a panic is no value");
         let JoinError::Panicked(report) = error else { panic!("not a panic: {error:?}") };
         assert_eq!(report.backtrace().is_some(), expected, "with RUST_BACKTRACE={setting}");
         assert!(report.backtrace().is_none_or(|trace| trace.contains("backtrace_when_enabled")), "{report:?}");
+        // What caught the panic is of interest to nobody who has not asked for it.
+        assert_eq!(
+            report.backtrace().is_some_and(|trace| trace.contains("catch_unwind")),
+            setting == "full",
+            "{report:?}"
+        );
     }
 }
 

@@ -112,9 +112,10 @@ fn map_buffersize() {
 fn shutdown_race_issue12456() {
     for _ in 0..20 {
         let pool = pool(1);
+        let tasks = submit_all(&pool, 10);
         thread::scope(|scope| {
             scope.spawn(|| {
-                for task in submit_all(&pool, 10) {
+                for task in tasks {
                     let value = task.get().expect("it was taken");
                     if pool.submit(identity, (value,)).is_err() {
                         break;

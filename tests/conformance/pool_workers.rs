@@ -411,7 +411,7 @@ fn timed_out_task_costs_nobody_else() {
         x
     };
     for chunk in [1, 5] {
-        for (x, result) in (0..).zip(tasks.clone().chunk_size(chunk).imap(fate, 0..10)) {
+        for (x, result) in (0..).zip(tasks.chunk_size(chunk).imap(fate, 0..10)) {
             match x {
                 3 => assert!(matches!(result, Err(TaskError::TimedOut)), "{result:?}"),
                 _ => assert_eq!(result.expect("the task returns"), x),
@@ -427,6 +427,8 @@ fn timed_out_task_costs_nobody_else() {
         x
     };
     assert_eq!(slow.chunk_size(1).map(busy, 0..20).expect("none takes so long").len(), 20);
+    // A time that no clock can say is no limit.
+    assert_eq!(pool.tasks().timeout(Duration::MAX).retries(1).apply(|| 42, ()).expect("it is never late"), 42);
 }
 
 /// R6: a worker that is stopped by a signal is one that takes too long.

@@ -1,7 +1,7 @@
 //! `Pool`: the ways of giving work, and how a pool begins and ends.
 
 use crate::pool_gate::{gated, wait_at_gate};
-use multiprocess::{GetTimeoutError, Pool, PoolError, RemoteError, TaskError, TaskHandle};
+use multiprocess::{ErrorKind, GetTimeoutError, Pool, PoolError, RemoteError, TaskError, TaskHandle};
 use multiprocess_tests::{pause, processes};
 use serde::{Deserialize, Serialize, Serializer};
 use std::cell::Cell;
@@ -151,7 +151,7 @@ fn map_handle_iterable_exception() {
     let pool = pool(2);
     for fatal in [0, 1, 500] {
         let inputs = (0..1000).inspect(|x| assert!(*x != fatal, "no more inputs"));
-        catch_unwind(AssertUnwindSafe(|| pool.map(square, inputs))).expect_err("the input panics");
+        catch_unwind(|| pool.map(square, inputs)).expect_err("the input panics");
     }
     struct Liar(u64);
     impl Iterator for Liar {
@@ -288,6 +288,10 @@ fn looks_ahead_so_far_and_no_further() {
 /// `_TestPool.test_make_pool`.
 fn make_pool() {
     Pool::new(0).expect_err("a pool has workers");
+    for too_many in [1024, 1 << 20, usize::MAX] {
+        let error = Pool::new(too_many).expect_err("no object has so many users");
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    }
     let pool = pool(3);
     let pids = pool.worker_pids();
     assert_eq!((pool.workers(), pids.len()), (3, 3));

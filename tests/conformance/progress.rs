@@ -36,11 +36,11 @@ fn bar_counts_each_item_once() {
     for chunk_size in [1, 7, 1000] {
         let tasks = pool.tasks().chunk_size(chunk_size);
         let (mapped, pairs, ordered, unordered) = (bar(), bar(), bar(), bar());
-        tasks.clone().progress_with(mapped.clone()).map(double, 0..500).expect("the tasks return");
-        let sums = tasks.clone().progress_with(pairs.clone()).starmap(|a: u32, b: u32| a + b, vec![(1, 2); 500]);
+        tasks.progress_with(&mapped).map(double, 0..500).expect("the tasks return");
+        let sums = tasks.progress_with(&pairs).starmap(|a: u32, b: u32| a + b, vec![(1, 2); 500]);
         assert_eq!(sums.expect("the tasks return"), [3; 500]);
-        assert_eq!(tasks.clone().progress_with(ordered.clone()).imap(double, 0..500).count(), 500);
-        assert_eq!(tasks.progress_with(unordered.clone()).imap_unordered(double, 0..500).count(), 500);
+        assert_eq!(tasks.progress_with(&ordered).imap(double, 0..500).count(), 500);
+        assert_eq!(tasks.progress_with(&unordered).imap_unordered(double, 0..500).count(), 500);
         for bar in [mapped, pairs, ordered, unordered] {
             assert_eq!(looks(&bar), (500, Some(500), true), "in chunks of {chunk_size}");
         }
@@ -55,7 +55,7 @@ fn number_that_becomes_known_is_the_total() {
         left -= 1;
         (left >= 0).then_some(left as u32)
     });
-    let mut values = pool.tasks().look_ahead(2).progress_with(bar.clone()).imap(double, inputs);
+    let mut values = pool.tasks().look_ahead(2).progress_with(&bar).imap(double, inputs);
     assert!(values.next().is_some());
     assert_eq!(bar.length(), None);
     assert_eq!(values.count(), 29);
@@ -66,7 +66,7 @@ fn total_that_was_chosen_stays() {
     let pool = pool();
     let bar = bar();
     bar.set_length(1000);
-    pool.tasks().progress_with(bar.clone()).map(double, 0..10).expect("the tasks return");
+    pool.tasks().progress_with(&bar).map(double, 0..10).expect("the tasks return");
     assert_eq!(bar.length(), Some(1000));
 }
 
@@ -74,8 +74,7 @@ fn call_that_fails_leaves_its_bar_where_it_is() {
     let pool = pool();
     let bar = bar();
     bar.set_length(1000);
-    let error =
-        pool.tasks().progress_with(bar.clone()).map(|x: u32| 100 / x, 0..10).expect_err("one is a division by 0");
+    let error = pool.tasks().progress_with(&bar).map(|x: u32| 100 / x, 0..10).expect_err("one is a division by 0");
     assert!(matches!(error, TaskError::Panicked(_)), "{error}");
     assert_eq!(looks(&bar), (10, Some(1000), true), "all are done, but this was not the end that was hoped for");
 }
@@ -83,7 +82,7 @@ fn call_that_fails_leaves_its_bar_where_it_is() {
 fn dropped_iterator_leaves_its_bar_where_it_is() {
     let pool = pool();
     let bar = bar();
-    let mut values = pool.tasks().look_ahead(4).progress_with(bar.clone()).imap(double, 0..1000);
+    let mut values = pool.tasks().look_ahead(4).progress_with(&bar).imap(double, 0..1000);
     assert!(values.next().is_some());
     assert!(!bar.is_finished());
     drop(values);
@@ -95,7 +94,7 @@ fn item_of_a_dead_worker_counts() {
     let pool = pool();
     let bar = bar();
     let fatal = |x: u32| if x == 13 { std::process::abort() } else { x };
-    let values = pool.tasks().chunk_size(10).progress_with(bar.clone()).imap(fatal, 0..40);
+    let values = pool.tasks().chunk_size(10).progress_with(&bar).imap(fatal, 0..40);
     assert_eq!(values.filter(|value| matches!(value, Err(TaskError::WorkerDied(_)))).count(), 1);
     assert_eq!(looks(&bar), (40, Some(40), true));
 }

@@ -1,6 +1,6 @@
 //! Scopes: all children that were started in one are over when it is.
 
-use multiprocess::{Fd, JoinError, Process, StartMethod, scope};
+use multiprocess::{Fd, JoinError, Process, StartMethod, Stdio, scope};
 use multiprocess_tests::gate::{Closed, Gate, pass};
 use std::io::{PipeWriter, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +11,7 @@ multiprocess_tests::for_each_start_method![
     failure_joined_by_hand_is_not_the_error,
     first_failure_wins,
     panic_terminates_the_children,
+    streams_of_children,
     value_of_the_scope,
     values_of_children,
 ];
@@ -90,6 +91,21 @@ fn first_failure_wins(method: StartMethod) {
     });
     let error = result.expect_err("children failed");
     assert!(matches!(error, JoinError::Exited(status) if status.code() == Some(1)), "{error:?}");
+}
+
+/// The parent's ends of a child's streams are in its handle, as outside of a scope.
+fn streams_of_children(method: StartMethod) {
+    let shout = || {
+        let text = std::io::read_to_string(std::io::stdin()).expect("the parent writes");
+        print!("{}", text.to_uppercase());
+    };
+    let heard = scope(|scope| {
+        let process = made(method, shout, ()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = scope.start(process).expect("the child starts");
+        child.stdin.take().expect("it is a pipe").write_all(b"hello").expect("the child reads");
+        std::io::read_to_string(child.stdout.take().expect("it is a pipe")).expect("the child writes")
+    });
+    assert_eq!(heard.expect("no child failed"), "HELLO");
 }
 
 /// The panic goes on when the children are gone: they would have waited for ever.

@@ -14,6 +14,7 @@ multiprocess_tests::for_each_start_method![
     rawvalue,
     value,
     value_is_updated_by_one_at_a_time,
+    value_of_many,
 ];
 
 /// `_TestValue.test_value`: numbers of every sort have their first value, and then what a child has made of them.
@@ -23,6 +24,15 @@ fn value(method: StartMethod) {
     is_written(method, -232_i16, 234);
     is_written(method, 1_i64 << 33, 1 << 34);
     is_written(method, b'x', b'y');
+}
+
+/// An array of any length is plain data too.
+fn value_of_many(method: StartMethod) {
+    let value = Value::new([1_u32; 100]).expect("a value can be made");
+    let count =
+        |value: Value<[u32; 100]>| value.update(|numbers| (1..).zip(numbers).for_each(|(n, number)| *number = n));
+    start(method, count, (value.clone(),)).join().expect("the child returns");
+    assert_eq!((value.get()[0], value.get()[99]), (1, 100));
 }
 
 fn is_written<T>(method: StartMethod, before: T, after: T)

@@ -152,6 +152,7 @@ impl<S, R> Connection<S, R> {
     /// # Errors
     ///
     /// The operating system does not say.
+    #[doc(alias = "last_accepted")]
     pub fn peer(&self) -> Result<Credentials, Error> {
         self.socket.peer()
     }

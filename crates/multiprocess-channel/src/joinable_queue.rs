@@ -1,13 +1,14 @@
 //! A queue of tasks that can be waited for until all are done, also when a worker is killed.
 
-use crate::Queue;
 use crate::channel::{Channel, Flavour};
 use crate::end::{End, Sides};
+use crate::{Iter, Queue};
 use multiprocess_core::tasks::Joined;
 use multiprocess_shm::Patience;
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::{Error, ErrorKind};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
@@ -176,6 +177,16 @@ impl<T> Deref for JoinableQueue<T> {
 
     fn deref(&self) -> &Queue<T> {
         &self.0
+    }
+}
+
+/// As [`iter`](Queue::iter).
+impl<'a, T: DeserializeOwned> IntoIterator for &'a JoinableQueue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 

@@ -23,6 +23,7 @@ use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::watch::{Timer, Watch};
 use multiprocess_sys::{Error, listener as sys};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -72,7 +73,6 @@ const DOOR: u64 = 0;
 /// # Persistence
 ///
 /// The address lives as long as the listener. One that is a path is removed when the listener is dropped by the process that made it.
-#[derive(Debug)]
 pub struct Listener {
     door: sys::Listener,
     watch: Watch,
@@ -312,6 +312,14 @@ impl Lobby {
 }
 
 /// Can be read when [`accept_timeout`](Listener::accept_timeout) with no time has something to do; it may still find nobody.
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Listener");
+        shown.field("address", &self.address).field("key", &self.key).field("any_user", &self.any_user);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()

@@ -142,6 +142,16 @@ impl<T: DeserializeOwned> Queue<T> {
     receives!("let queue = multiprocess_channel::Queue::<u32>::bounded(1)?;\nlet (tx, rx) = (&queue, &queue);");
 }
 
+/// As [`iter`](Queue::iter).
+impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.end.debug(f, "Queue")

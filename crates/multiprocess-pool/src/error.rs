@@ -21,6 +21,7 @@ use std::process::ExitStatus;
 /// assert_eq!(pool.apply(|x: u32| x + 1, (1,))?, 2); // the pool is as good as before
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "BrokenProcessPool")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TaskError {

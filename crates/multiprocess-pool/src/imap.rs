@@ -56,7 +56,7 @@ impl<I, R> Stream<I, R> {
         };
         let has_more = work.is_some();
         let pull = Batch::pack::<I>;
-        let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
+        let progress = Progress::begin(tasks.options.progress, inputs.size_hint());
         Stream { work, inputs, pull, chunk, ahead, next: 0, last, has_more, pending: 0, progress, result: PhantomData }
     }
 }

@@ -202,7 +202,7 @@ where
     // Small chunks of a chosen size keep many slots filled; if the size is to be found out, the first ones must come back first.
     let window = if fixed.is_some() { slots - slots / 8 } else { CHUNKS_PER_WORKER * workers };
     let results = Vec::with_capacity(inputs.size_hint().0.min(RESULTS_MAX));
-    let progress = Progress::begin(&tasks.options.progress, inputs.size_hint());
+    let progress = Progress::begin(tasks.options.progress, inputs.size_hint());
     let processors = u32::try_from(cpus()).unwrap_or(u32::MAX);
     let (has_more, next, done, failure) = (true, 0, 0, None);
     let mut mapping =

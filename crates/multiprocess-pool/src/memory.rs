@@ -23,6 +23,7 @@
 //! What a worker says about a place is believed only if it lies in the area of its lane.
 
 use multiprocess_core::atomics::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use multiprocess_core::layout::SLOTS;
 use multiprocess_core::work::{Board, INLINE, Slot};
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::{Error, ErrorKind};
@@ -66,8 +67,9 @@ pub(crate) struct Memory {
 impl Memory {
     /// Memory for a new pool.
     pub(crate) fn new(slots: usize, lanes: usize) -> Result<Memory, Error> {
-        let board = Board::length(slots, lanes).ok_or_else(|| {
-            let most = Board::LANES_MAX;
+        // Each worker has a slot of the segment, and so has this process.
+        let most = Board::LANES_MAX.min(SLOTS as usize - 1);
+        let board = Board::length(slots, lanes).filter(|_| lanes <= most).ok_or_else(|| {
             Error::new(ErrorKind::TooLarge, format!("making a pool of {lanes} workers, where at most {most} can be"))
         })?;
         let board = (board as u64 * 8).next_multiple_of(PAGE);

@@ -14,16 +14,16 @@ use std::fmt;
 use std::time::Duration;
 
 /// The options of some tasks.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options<'p> {
     pub(crate) chunk_size: Option<usize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: u32,
     pub(crate) look_ahead: Option<usize>,
-    pub(crate) progress: Wish,
+    pub(crate) progress: Wish<'p>,
 }
 
-impl Options {
+impl Options<'_> {
     /// Whether they can be followed.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match (self.chunk_size, self.look_ahead) {
@@ -48,10 +48,10 @@ impl Options {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Tasks<'p> {
     pub(crate) pool: &'p Pool,
-    pub(crate) options: Options,
+    pub(crate) options: Options<'p>,
 }
 
 impl<'p> Tasks<'p> {
@@ -154,14 +154,14 @@ impl<'p> Tasks<'p> {
     ///
     /// # let pool = multiprocess_pool::Pool::new(2)?;
     /// let bar = ProgressBar::no_length().with_message("squares");
-    /// for square in pool.tasks().progress_with(bar.clone()).imap_unordered(|x: u64| x * x, 0..100) {
+    /// for square in pool.tasks().progress_with(&bar).imap_unordered(|x: u64| x * x, 0..100) {
     ///     square?;
     /// }
     /// assert_eq!((bar.position(), bar.length(), bar.is_finished()), (100, Some(100), true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "progress")]
-    pub fn progress_with(mut self, bar: indicatif::ProgressBar) -> Self {
+    pub fn progress_with(mut self, bar: &'p indicatif::ProgressBar) -> Self {
         self.options.progress = Wish::Own(bar);
         self
     }
@@ -169,7 +169,10 @@ impl<'p> Tasks<'p> {
 
 impl fmt::Debug for Tasks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks").field("options", &self.options).finish_non_exhaustive()
+        let Options { chunk_size, timeout, retries, look_ahead, .. } = self.options;
+        let mut shown = f.debug_struct("Tasks");
+        shown.field("chunk_size", &chunk_size).field("timeout", &timeout).field("retries", &retries);
+        shown.field("look_ahead", &look_ahead).finish_non_exhaustive()
     }
 }
 
@@ -322,7 +325,7 @@ fn plain(pool: &Pool) -> Tasks<'_> {
 }
 
 fn same<'p>(tasks: &Tasks<'p>) -> Tasks<'p> {
-    tasks.clone()
+    *tasks
 }
 
 /// The entry of a function, of which the value says nothing that its type does not.

@@ -11,6 +11,7 @@ use multiprocess_sys::settings;
 use multiprocess_sys::{Error, ErrorKind};
 use std::fmt;
 use std::num::NonZero;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,6 +52,7 @@ const SLOTS_MIN: usize = 1024;
 ///
 /// A copy of the process that the program makes with its own `fork` cannot use the pool, and is told so. A program that closes all its
 /// descriptors (`close_range`) breaks its pool: within about a second tasks fail with an error that says so. A new pool can be made then.
+#[doc(alias = "ProcessPoolExecutor")]
 #[must_use = "dropping a `Pool` terminates its workers"]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -125,6 +127,7 @@ impl PoolBuilder {
     /// assert_eq!(pool.map(|n: usize| WORDS.get().unwrap()[n].clone(), [1, 0])?, ["two", "one"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "initargs")]
     pub fn initializer<F, A>(mut self, f: F, args: A) -> Self
     where
         F: Function<A, Output = ()>,
@@ -187,8 +190,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// No workers, or no tasks for each, were asked for; the initializer's arguments cannot be sent, or it panics; there are no more
-    /// processes, descriptors or memory. No worker is left then.
+    /// No workers, more than 1023, or no tasks for each, were asked for; the initializer's arguments cannot be sent, or it panics;
+    /// there are no more processes, descriptors or memory. No worker is left then.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.workers.unwrap_or_else(cpus);
         if workers == 0 {
@@ -439,6 +442,10 @@ impl Drop for Pool {
         self.finish();
     }
 }
+
+/// As a channel or a lock is: whatever a panic interrupts, the pool's own state is whole.
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,15 +22,15 @@ mod drawn {
     const TICK: Duration = Duration::from_millis(200);
 
     /// Which bar a call is to have.
-    #[derive(Debug, Clone, Default)]
-    pub(crate) enum Wish {
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(crate) enum Wish<'a> {
         /// None.
         #[default]
         Nothing,
         /// One that is made for the call.
         Usual,
         /// The caller's own.
-        Own(ProgressBar),
+        Own(&'a ProgressBar),
     }
 
     /// The bar of one call, if it has one.
@@ -42,7 +42,7 @@ mod drawn {
 
     impl Progress {
         /// For a call with so many items, as an iterator says it.
-        pub(crate) fn begin(wish: &Wish, (least, most): (usize, Option<usize>)) -> Progress {
+        pub(crate) fn begin(wish: Wish<'_>, (least, most): (usize, Option<usize>)) -> Progress {
             let bar = match wish {
                 Wish::Nothing => return Progress::default(),
                 Wish::Usual => ProgressBar::no_length().with_finish(ProgressFinish::AndLeave),
@@ -119,7 +119,7 @@ mod drawn {
         fn a_total_that_becomes_known_late_is_shown_and_one_that_was_chosen_stays() {
             let bar = ProgressBar::hidden();
             bar.unset_length();
-            let progress = Progress::begin(&Wish::Own(bar.clone()), (0, None));
+            let progress = Progress::begin(Wish::Own(&bar), (0, None));
             assert_eq!(bar.length(), None);
             progress.set_total(7);
             progress.set_total(8);
@@ -130,9 +130,11 @@ mod drawn {
 
 #[cfg(not(feature = "progress"))]
 mod nothing {
+    use std::marker::PhantomData;
+
     /// No call has a bar.
-    #[derive(Debug, Clone, Default)]
-    pub(crate) struct Wish;
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(crate) struct Wish<'a>(PhantomData<&'a ()>);
 
     /// No bar.
     #[derive(Debug)]
@@ -140,7 +142,7 @@ mod nothing {
 
     impl Progress {
         #[inline(always)]
-        pub(crate) fn begin(_: &Wish, _: (usize, Option<usize>)) -> Progress {
+        pub(crate) fn begin(_: Wish<'_>, _: (usize, Option<usize>)) -> Progress {
             Progress
         }
 

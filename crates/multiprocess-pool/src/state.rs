@@ -256,7 +256,7 @@ impl State {
         slot.set_progress(0);
         slot.set_since(0);
         if let Some(timeout) = task.timeout {
-            self.timers.push(Reverse((Instant::now() + timeout, at, self.tail)));
+            self.set_timer(Instant::now(), timeout, at, self.tail);
         }
         let arguments = match arguments {
             _ if task.items <= 1 && task.retries == 0 => Bytes::EMPTY,
@@ -264,6 +264,13 @@ impl State {
             None => std::mem::replace(&mut task.arguments, Bytes::EMPTY),
         };
         Box::new(More { arguments, retries: task.retries, timeout: task.timeout, verdict: None })
+    }
+
+    /// Has the task in a slot looked at again. A time beyond what the clock can say never comes.
+    fn set_timer(&mut self, now: Instant, after: Duration, at: usize, position: u64) {
+        if let Some(due) = now.checked_add(after) {
+            self.timers.push(Reverse((due, at, position)));
+        }
     }
 
     /// Writes arguments into a slot or a block.

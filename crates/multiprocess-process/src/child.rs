@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 /// assert!(!child.wait()?.success());
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```
+#[doc(alias = "sentinel")]
 #[must_use = "dropping a `Child` lets the process run on, unwatched"]
 pub struct Child<R> {
     /// The end to write of a standard input that is [piped](crate::Stdio::piped).
@@ -88,6 +89,7 @@ impl<R> Child<R> {
     /// assert_eq!(child.join()?, pid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "ident")]
     pub fn pid(&self) -> u32 {
         self.life.pid
     }
@@ -368,7 +370,11 @@ impl<R: DeserializeOwned> Child<R> {
     ///
     /// # Errors
     ///
-    /// As [`join`](Child::join), and where there is no tokio runtime with its I/O enabled.
+    /// As [`join`](Child::join).
+    ///
+    /// # Panics
+    ///
+    /// There is no tokio runtime with its I/O enabled.
     #[cfg(feature = "tokio")]
     pub async fn join_async(mut self) -> Result<R, JoinError> {
         drop(self.stdin.take());

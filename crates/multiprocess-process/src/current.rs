@@ -5,6 +5,7 @@ use multiprocess_sys::handle::{AsHandle, BorrowedHandle, Identity, OwnedHandle, 
 use multiprocess_sys::process::{self, Process};
 use multiprocess_sys::waitable::{Source, Waitable};
 use multiprocess_sys::{Error, ErrorKind};
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -19,7 +20,6 @@ use std::time::Duration;
 /// assert_eq!(current.pid(), std::process::id());
 /// assert!(!current.is_daemon());
 /// ```
-#[derive(Debug)]
 pub struct Current {
     name: String,
     lineage: String,
@@ -41,6 +41,7 @@ static CURRENT: OnceLock<Current> = OnceLock::new();
 /// assert_eq!(child.join()?, "worker");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "current_process")]
 pub fn current() -> &'static Current {
     CURRENT.get_or_init(|| Current { name: "MainProcess".into(), lineage: String::new(), daemon: false, parent: None })
 }
@@ -92,6 +93,14 @@ impl Current {
     }
 }
 
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Current");
+        shown.field("name", &self.name).field("pid", &self.pid()).field("daemon", &self.daemon);
+        shown.field("parent", &self.parent).finish_non_exhaustive()
+    }
+}
+
 /// Makes this process the child that its parent said. Once, before the function runs.
 pub(crate) fn become_child(name: String, lineage: String, daemon: bool, parent: Parent) {
     // Nobody has asked before: a constructor of the user's that did has got the wrong answer and keeps it.
@@ -110,7 +119,6 @@ pub(crate) fn become_child(name: String, lineage: String, daemon: bool, parent: 
 /// assert_eq!(child.join()?, Some(("MainProcess".to_owned(), current().pid(), true)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Parent {
     name: String,
     pid: u32,
@@ -129,6 +137,7 @@ pub struct Parent {
 /// assert!(spawn(|| parent().is_some(), ())?.join()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "parent_process")]
 pub fn parent() -> Option<&'static Parent> {
     current().parent.as_ref()
 }
@@ -222,6 +231,12 @@ impl Parent {
 fn ended_for_ever() -> OwnedHandle {
     let pair = multiprocess_sys::transport::Socket::pair();
     pair.map_or_else(|error| panic!("asking whether the parent has ended: {error}"), |(end, _)| end.into())
+}
+
+impl fmt::Debug for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parent").field("name", &self.name).field("pid", &self.pid).finish_non_exhaustive()
+    }
 }
 
 impl AsHandle for Parent {

@@ -315,14 +315,25 @@ fn call<A: Message, R: Message>(arguments: Parcel, function: impl FnOnce(A) -> R
     // Unwind safe: what the function left half-done is in this process alone, which ends next. Reading the arguments and writing
     // the value run code of the user's too.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let value = function(unpack::<A>(arguments)?);
-        pack(&value)
+        __rust_begin_short_backtrace(|| {
+            let value = function(unpack::<A>(arguments)?);
+            pack(&value)
+        })
     }));
     match result {
         Ok(Ok(parcel)) => Outcome::Value(parcel),
         Ok(Err(error)) => Outcome::Failed(RemoteError::new(error)),
         Err(payload) => Outcome::Panicked(payload),
     }
+}
+
+/// A short backtrace ends here: what called this is the library's. The name is the one that std's own reports look for.
+#[inline(never)]
+fn __rust_begin_short_backtrace<R>(function: impl FnOnce() -> R) -> R {
+    let value = function();
+    // Something to do after the call, so that this frame is there while it runs.
+    std::hint::black_box(());
+    value
 }
 
 #[cfg(test)]

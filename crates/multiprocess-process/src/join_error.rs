@@ -49,6 +49,7 @@ impl JoinError {
     /// assert_eq!(child.join().unwrap_err().exit_status().and_then(|status| status.code()), Some(3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         match self {
             JoinError::Panicked(_) => Some(ExitStatus::from_raw(PANICKED_CODE << 8)),

@@ -389,6 +389,7 @@ impl<R> Process<R> {
     /// assert_eq!(child.join()?, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "set_start_method")]
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self

@@ -12,7 +12,7 @@ use multiprocess_sys::process::Signal;
 use multiprocess_sys::waitable::{Source, Waitable};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -173,7 +173,6 @@ impl fmt::Debug for Scope {
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct ScopedChild<'scope, R> {
     scope: &'scope Scope,
     child: Child<R>,
@@ -209,6 +208,20 @@ impl<R> Deref for ScopedChild<'_, R> {
 
     fn deref(&self) -> &Child<R> {
         &self.child
+    }
+}
+
+/// For the ends of its standard streams: `child.stdout.take()`.
+impl<R> DerefMut for ScopedChild<'_, R> {
+    fn deref_mut(&mut self) -> &mut Child<R> {
+        &mut self.child
+    }
+}
+
+/// As its [`Child`].
+impl<R> fmt::Debug for ScopedChild<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.child.fmt(f)
     }
 }
 

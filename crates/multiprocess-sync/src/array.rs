@@ -255,6 +255,7 @@ impl<T: Pod> Array<T> {
     /// # Crash
     ///
     /// The values may be half changed; the next `lock` is told.
+    #[doc(alias = "get_lock")]
     pub fn lock(&self) -> LockResult<'_, [T]> {
         loop {
             if let Some(guard) = self.take(Patience::forever())? {

@@ -262,6 +262,7 @@ impl Barrier {
     /// assert_eq!(multiprocess_sync::Barrier::new(4)?.waiting(), 0);
     /// # Ok::<(), multiprocess_sync::Error>(())
     /// ```
+    #[doc(alias = "n_waiting")]
     pub fn waiting(&self) -> u32 {
         self.0.body().waiting().min(self.parties())
     }
@@ -276,6 +277,7 @@ impl Barrier {
     /// assert!(barrier.is_broken());
     /// # Ok::<(), multiprocess_sync::Error>(())
     /// ```
+    #[doc(alias = "broken")]
     pub fn is_broken(&self) -> bool {
         self.0.body().is_broken()
     }
@@ -284,10 +286,7 @@ impl Barrier {
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Barrier");
-        if let Some(name) = self.0.name() {
-            debug.field("name", &name);
-        }
-        debug.field("parties", &self.parties());
+        debug.field("name", &self.0.name()).field("parties", &self.parties());
         debug.field("waiting", &self.waiting());
         debug.field("is_broken", &self.is_broken()).finish()
     }
@@ -350,6 +349,7 @@ impl BarrierWaitResult {
 /// assert_eq!(broken.to_string(), "the barrier is broken");
 /// # Ok::<(), multiprocess_sync::Error>(())
 /// ```
+#[doc(alias = "BrokenBarrierError")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokenBarrier(());
 

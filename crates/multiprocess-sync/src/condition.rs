@@ -201,6 +201,7 @@ impl Condition {
     /// # Crash
     ///
     /// As [`wait`](Condition::wait); while the condition runs the caller owns the lock.
+    #[doc(alias = "wait_for")]
     pub fn wait_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -262,6 +263,7 @@ impl Condition {
     /// # Crash
     ///
     /// As [`wait_while`](Condition::wait_while).
+    #[doc(alias = "wait_for")]
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -374,12 +376,8 @@ impl<T: ?Sized> Wait for Attentive<'_, '_, T> {
 
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Condition");
-        if let Some(name) = self.0.name() {
-            debug.field("name", &name);
-        }
         let waiters = self.0.body().waiters(self.0.words(), self.0.segment());
-        debug.field("waiters", &waiters).finish()
+        f.debug_struct("Condition").field("name", &self.0.name()).field("waiters", &waiters).finish()
     }
 }
 

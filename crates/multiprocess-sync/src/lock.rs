@@ -123,6 +123,7 @@ impl Lock {
     /// # Crash
     ///
     /// A process that dies waiting is not missed.
+    #[doc(alias = "acquire")]
     #[inline]
     pub fn lock(&self) -> LockResult<'_, ()> {
         self.0.lock()
@@ -226,6 +227,7 @@ impl Lock {
     /// assert!(!lock.is_locked());
     /// # Ok::<(), multiprocess_sync::Error>(())
     /// ```
+    #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
         self.0.is_locked()
     }

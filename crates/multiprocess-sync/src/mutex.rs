@@ -51,7 +51,8 @@ pub type TryLockResult<'a, T> = Result<Option<MutexGuard<'a, T>>, OwnerDied>;
 ///
 /// The value is plain data ([`Pod`]): a number, an array of them, or a `#[repr(C)]` struct of them with
 /// `#[derive(bytemuck::Pod, bytemuck::Zeroable, Clone, Copy)]`. `bool` and `char` are not, since not all bytes are one: use `u8` and
-/// `u32`; nor are tuples and `Option`, whose layout is the compiler's: use a struct, and a value that means none.
+/// `u32`; nor are tuples and `Option`, whose layout is the compiler's: use a struct, and a value that means none. A program that has
+/// `bytemuck` from here tells the derives so: `#[bytemuck(crate = "multiprocess_sync::bytemuck")]`.
 ///
 /// A handle is cheap to clone, and travels to other processes in arguments and messages. A lock is not recursive (see
 /// [`RLock`](crate::RLock)): a thread that locks twice waits for itself.
@@ -219,6 +220,7 @@ impl<T: Pod> Mutex<T> {
     /// # Crash
     ///
     /// A process that dies waiting is not missed.
+    #[doc(alias = "acquire")]
     #[inline]
     pub fn lock(&self) -> LockResult<'_, T> {
         // The guard is made in one place from what is in registers: guards of two ways would meet in memory.
@@ -344,6 +346,7 @@ impl<T: Pod> Mutex<T> {
     /// assert!(counter.is_locked());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
         self.0.body().is_locked(self.0.segment())
     }

@@ -147,6 +147,7 @@ impl RLock {
     /// # Crash
     ///
     /// A process that dies waiting is not missed.
+    #[doc(alias = "acquire")]
     pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDied> {
         loop {
             if let Some(guard) = self.take(Patience::forever().for_lock(), Mode::Plain)? {

@@ -129,6 +129,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// As for [`new`](Semaphore::new).
+    #[doc(alias = "BoundedSemaphore")]
     pub fn bounded(permits: u32) -> Result<Semaphore, Error> {
         Object::new(parameters(permits, true)?, fill).map(Semaphore)
     }
@@ -360,6 +361,7 @@ impl Semaphore {
     /// # Crash
     ///
     /// Nothing has changed for others but that permits of dead processes may be back.
+    #[doc(alias = "get_value")]
     pub fn available(&self) -> u32 {
         self.0.body().available(self.0.words(), self.0.segment())
     }

@@ -264,6 +264,7 @@ impl<T: Pod> Value<T> {
     /// # Crash
     ///
     /// The value is the old one, unless the guard was being dropped.
+    #[doc(alias = "get_lock")]
     pub fn lock(&self) -> LockResult<'_, T> {
         loop {
             if let Some(guard) = self.take(Patience::forever())? {

@@ -129,16 +129,15 @@ impl Error {
         self
     }
 
-    /// Adds the cause.
+    /// Adds the cause, which the text then says too.
     ///
     /// # Examples
     ///
     /// ```
     /// use multiprocess_sys::{Error, ErrorKind};
-    /// use std::error::Error as _;
     ///
     /// let error = Error::new(ErrorKind::Decode, "reading a message").with_source("unexpected end");
-    /// assert_eq!(error.source().unwrap().to_string(), "unexpected end");
+    /// assert_eq!(error.to_string(), "reading a message: unexpected end");
     /// ```
     #[must_use]
     pub fn with_source(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
@@ -179,14 +178,20 @@ impl Error {
     /// assert_eq!(Error::new(ErrorKind::Damaged, "reading a header").raw_os_error(), None);
     /// ```
     pub fn raw_os_error(&self) -> Option<i32> {
-        let mut cause: Option<&(dyn StdError + 'static)> = StdError::source(self);
+        let mut cause = self.cause();
         while let Some(error) = cause {
-            if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-                return Some(code);
-            }
-            cause = error.source();
+            cause = match (error.downcast_ref::<Error>(), error.downcast_ref::<io::Error>()) {
+                (Some(own), _) => own.cause(),
+                (_, Some(system)) if system.raw_os_error().is_some() => return system.raw_os_error(),
+                (_, Some(system)) => system.get_ref().map(|inner| inner as _),
+                _ => error.source(),
+            };
         }
         None
+    }
+
+    fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|cause| cause as _)
     }
 }
 
@@ -228,9 +233,10 @@ impl fmt::Debug for Error {
     }
 }
 
+/// The text says the cause already, so what follows is the cause of that: who prints a whole chain prints nothing twice.
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|cause| cause as _)
+        self.cause().and_then(StdError::source)
     }
 }
 
@@ -281,5 +287,16 @@ mod tests {
         let inner = Error::os("a", io::Error::from_raw_os_error(11));
         let outer = Error::new(ErrorKind::Other, "b").with_source(inner);
         assert_eq!(outer.raw_os_error(), Some(11));
+        let around = Error::new(ErrorKind::Other, "c").with_source(io::Error::from(outer));
+        assert_eq!(around.raw_os_error(), Some(11));
+    }
+
+    #[test]
+    fn chain_says_each_cause_once() {
+        let inner = Error::os("a", io::Error::from_raw_os_error(11));
+        let outer = Error::new(ErrorKind::Other, "b").with_source(inner);
+        let chain = std::iter::successors(Some(&outer as &dyn StdError), |&cause| cause.source());
+        let chain: Vec<String> = chain.map(ToString::to_string).collect();
+        assert_eq!(chain.concat().matches("os error 11").count(), 1, "{chain:?}");
     }
 }

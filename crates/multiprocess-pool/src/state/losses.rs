@@ -203,7 +203,7 @@ impl State {
                 Status::Ready => timeout,
                 _ => continue,
             };
-            self.timers.push(Reverse((now + again.max(Duration::from_micros(100)), at, number)));
+            self.set_timer(now, again.max(Duration::from_micros(100)), at, number);
         }
         None
     }

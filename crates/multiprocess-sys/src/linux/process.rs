@@ -204,7 +204,7 @@ struct PidfdInfo {
 const _: () = assert!(size_of::<PidfdInfo>() == 64);
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `_IOWR(0xff, 11, struct pidfd_info)`.
-const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b;
+const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
 
 /// See [`ends_seen`].
 static ENDS_SEEN: AtomicU64 = AtomicU64::new(0);

@@ -26,8 +26,9 @@ impl Schedule {
     /// # Ok::<(), multiprocess_sys::Error>(())
     /// ```
     pub fn wait_for_turn() -> Result<Schedule, Error> {
+        // musl's functions of these names only refuse, so the kernel is asked itself.
         // SAFETY: asks for a number.
-        let policy = unsafe { libc::sched_getscheduler(0) };
+        let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) } as i32;
         let schedule = Schedule(policy);
         if policy == libc::SCHED_OTHER {
             set(libc::SCHED_BATCH)?;
@@ -46,11 +47,12 @@ impl Schedule {
 }
 
 fn set(policy: i32) -> Result<(), Error> {
-    // Priority 0 is the only one that these two policies have; the nice value stays.
-    let parameters = libc::sched_param { sched_priority: 0 };
+    // Priority 0 is the only one that these two policies have; the nice value stays. For the kernel there is nothing else in a
+    // `sched_param`, whatever the C library adds.
+    let priority: libc::c_int = 0;
     let set = || {
-        // SAFETY: reads the parameters.
-        match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
+        // SAFETY: reads the priority.
+        match unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) } {
             -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
             _ => Ok(()),
         }

@@ -69,8 +69,7 @@ fn limit(resource: usize) -> Result<libc::rlimit, Error> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let get = || {
         // SAFETY: a null pointer asks for no change; the old limit is written to a place for one.
-        let result =
-            unsafe { libc::prlimit(0, resource as libc::__rlimit_resource_t, std::ptr::null(), &raw mut limit) };
+        let result = unsafe { libc::prlimit(0, resource as _, std::ptr::null(), &raw mut limit) };
         if result == -1 { Err(last_errno()) } else { Ok(()) }
     };
     seam::call("prlimit", get).map_err(|e| Error::os("reading a resource limit", e))?;
@@ -160,8 +159,7 @@ impl Settings {
 fn set_limit(resource: usize, limit: libc::rlimit) -> Result<(), Error> {
     let set = || {
         // SAFETY: reads one limit; a null pointer asks not to write the old one.
-        let result =
-            unsafe { libc::prlimit(0, resource as libc::__rlimit_resource_t, &raw const limit, std::ptr::null_mut()) };
+        let result = unsafe { libc::prlimit(0, resource as _, &raw const limit, std::ptr::null_mut()) };
         if result == -1 { Err(last_errno()) } else { Ok(()) }
     };
     seam::call("prlimit", set).map_err(|e| Error::os("setting a child's resource limit", e))
