@@ -220,27 +220,10 @@ mod tests {
         assert!(error.source().is_none());
     }
 
-    /// An error that says its cause and also gives it.
-    #[derive(Debug)]
-    struct Repeating(&'static str, Option<Box<Repeating>>);
-
-    impl fmt::Display for Repeating {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)?;
-            self.1.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
-        }
-    }
-
-    impl StdError for Repeating {
-        fn source(&self) -> Option<&(dyn StdError + 'static)> {
-            self.1.as_deref().map(|cause| cause as _)
-        }
-    }
-
     #[test]
     fn cause_that_its_error_repeats_appears_once() {
-        let inner = Repeating("c", Some(Box::new(Repeating("d", None))));
-        let error = RemoteError::new(Repeating("b", Some(Box::new(inner))));
+        let inner = Error::os("c", io::Error::other("d"));
+        let error = RemoteError::new(Error::new(ErrorKind::Other, "b").with_source(inner));
         assert_eq!(error.causes().collect::<Vec<_>>(), ["b", "c", "d"]);
         assert_eq!(Error::from(error).to_string(), "b: c: d");
     }

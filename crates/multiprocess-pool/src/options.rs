@@ -72,7 +72,8 @@ impl<'p> Tasks<'p> {
         self
     }
 
-    /// How long each task, or each item, may run. Then its worker is replaced, and it fails with [`TaskError::TimedOut`].
+    /// How long each task, or each item, may run. Then its worker is replaced, and it fails with [`TaskError::TimedOut`]. The time
+    /// begins when a worker has taken it; one that somebody has stopped (SIGSTOP) before takes nothing, and is not replaced.
     ///
     /// # Examples
     ///

@@ -167,7 +167,8 @@ impl<R> Child<R> {
         self.life.status()
     }
 
-    /// Waits until it has ended. Its result stays to be joined.
+    /// Waits until it has ended. Its result stays to be joined. A child that reads a piped `stdin` to its end does not end before
+    /// that is dropped.
     ///
     /// # Examples
     ///
