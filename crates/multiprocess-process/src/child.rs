@@ -1,11 +1,12 @@
 //! A started process, and getting its result.
 
 use crate::join_error::JoinError;
+use crate::octets;
 use crate::process::StartMethod;
 use crate::protocol::{FAILED, PANICKED, VALUE};
 use crate::registry::{Kept, Life};
 use crate::start::Started;
-use multiprocess_parcel::{PanicReport, Parcel, RemoteError, unpack, unpack_data};
+use multiprocess_parcel::{PanicReport, Parcel, RemoteError, unpack_data};
 use multiprocess_sys::clock::Deadline;
 use multiprocess_sys::handle::{AsHandle, BorrowedHandle};
 use multiprocess_sys::process::Signal;
@@ -392,7 +393,7 @@ impl<R: DeserializeOwned> Child<R> {
 }
 
 pub(crate) fn decode<R: DeserializeOwned>(parcel: Parcel) -> Result<R, JoinError> {
-    unpack(parcel).map_err(JoinError::transfer)
+    octets::unpack(parcel).map_err(JoinError::transfer)
 }
 
 impl Bond {

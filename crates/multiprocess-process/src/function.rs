@@ -6,7 +6,8 @@
 //! file, so the entry's offset names it in both. The child checks that an entry lies there: inside the executable,
 //! aligned, with its magic word, and pointing at instructions.
 
-use multiprocess_parcel::{Message, Parcel, RemoteError, pack, unpack};
+use crate::octets;
+use multiprocess_parcel::{Message, Parcel, RemoteError};
 use multiprocess_sys::image::Image;
 use multiprocess_sys::{Error, ErrorKind};
 use std::any::Any;
@@ -316,8 +317,8 @@ fn call<A: Message, R: Message>(arguments: Parcel, function: impl FnOnce(A) -> R
     // the value run code of the user's too.
     let result = catch_unwind(AssertUnwindSafe(|| {
         __rust_begin_short_backtrace(|| {
-            let value = function(unpack::<A>(arguments)?);
-            pack(&value)
+            let value = function(octets::unpack::<A>(arguments)?);
+            octets::pack(value)
         })
     }));
     match result {
@@ -346,8 +347,10 @@ mod tests {
             ChildEntry::of_function::<F, (u8,)>()
         }
         let offset = entry_of(|x: u8| x + 1).offset().unwrap();
-        let Outcome::Value(parcel) = ChildEntry::at(offset).unwrap().call(pack(&(1u8,)).unwrap()) else { panic!() };
-        assert_eq!(unpack::<u8>(parcel).unwrap(), 2);
+        let Outcome::Value(parcel) = ChildEntry::at(offset).unwrap().call(octets::pack((1u8,)).unwrap()) else {
+            panic!()
+        };
+        assert_eq!(octets::unpack::<u8>(parcel).unwrap(), 2);
         for wrong in [0, 8, offset + 1, offset + 8, offset ^ 0xffff, u64::MAX, u64::MAX / 2] {
             assert!(ChildEntry::at(wrong).is_err(), "{wrong}");
         }

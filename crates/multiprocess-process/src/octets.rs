@@ -3,7 +3,10 @@
 //! Serde has no other way for it than byte by byte, which takes ten times as long as to copy them. In a message it is its length as
 //! a varint and its bytes, and so is a tuple of it alone. Where both sides know the type and the length, its bytes alone will do.
 
-use multiprocess_parcel::varint;
+use multiprocess_parcel::{Parcel, varint};
+use multiprocess_sys::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::mem::ManuallyDrop;
 
@@ -56,10 +59,42 @@ pub(crate) fn value<T>(octets: Octets) -> T {
     unsafe { std::mem::transmute_copy::<ManuallyDrop<(Octets,)>, T>(&octets) }
 }
 
+/// The parcel of a value.
+pub(crate) fn pack<T: Serialize>(value: T) -> Result<Parcel, Error> {
+    let octets = match of(value) {
+        Ok(octets) => octets,
+        Err(value) => return multiprocess_parcel::pack(&value),
+    };
+    let bytes = [varint::write(octets.len() as u64, &mut [0; varint::MAX]), &octets[..]].concat();
+    Ok(Parcel { bytes, ..Parcel::default() })
+}
+
+/// The value of a parcel.
+pub(crate) fn unpack<T: DeserializeOwned>(mut parcel: Parcel) -> Result<T, Error> {
+    match find::<T>(&parcel.bytes, 0).filter(|_| parcel.handles.is_empty()) {
+        Some(start) => {
+            parcel.bytes.drain(..start);
+            Ok(value(parcel.bytes))
+        }
+        None => multiprocess_parcel::unpack(parcel),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use multiprocess_parcel::{pack_data, unpack_data};
+
+    #[test]
+    fn parcels_are_those_that_others_make() {
+        let octets = vec![7u8; 300];
+        let parcel = pack((octets.clone(),)).unwrap();
+        assert_eq!(parcel.bytes, multiprocess_parcel::pack(&octets).unwrap().bytes);
+        assert_eq!(unpack::<Octets>(parcel).unwrap(), octets);
+        assert_eq!(unpack::<(u8, String)>(pack((1u8, "text".to_owned())).unwrap()).unwrap().1, "text");
+        let more = || Parcel { bytes: vec![1, 2, 3], ..Parcel::default() };
+        assert!(unpack::<Octets>(more()).is_err() && unpack::<(Octets, u8)>(more()).is_ok());
+    }
 
     #[test]
     fn they_are_found_where_any_parcel_has_them() {

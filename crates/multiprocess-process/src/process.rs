@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::current::current;
 use crate::function::{ChildEntry, Function, Run, must_not_capture};
+use crate::octets;
 use crate::start::Plan;
 use crate::stdio::Stdio;
 use multiprocess_parcel::{Message, Parcel, pack};
@@ -115,7 +116,7 @@ impl<R> Process<R> {
     {
         const { must_not_capture::<F>() };
         let _ = f; // a value of a type without one: the type says all
-        Process::of(ChildEntry::of_function::<F, A>(), pack(&args))
+        Process::of(ChildEntry::of_function::<F, A>(), octets::pack(args))
     }
 
     /// A process that will run a struct's [`Run`].
