@@ -1,15 +1,21 @@
 //! Environment, directory, mask for new files: a child's changes of its own are its own.
 
 use multiprocess::StartMethod;
+use multiprocess::channel::{Receiver, bounded};
 use multiprocess_tests::methods::start;
 use multiprocess_tests::scratch::Scratch;
 use multiprocess_tests::{environment, signals};
 use rustix::fs::Mode;
+use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit, setrlimit, umask};
 use std::path::PathBuf;
 use std::{env, fs};
 
-multiprocess_tests::for_each_start_method![child_changes_its_own_surroundings, siblings_change_different_ones];
+multiprocess_tests::for_each_start_method![
+    child_changes_its_own_surroundings,
+    siblings_change_different_ones,
+    child_with_little_address_space_has_channels,
+];
 
 type Seen = (PathBuf, Option<String>, Vec<String>, Option<u64>);
 
@@ -48,4 +54,29 @@ fn siblings_change_different_ones(method: StartMethod) {
     let children = [&one, &other].map(|scratch| start(method, change, (scratch.path().to_owned(),)));
     let directories = children.map(|child| child.join().expect("the child returns").0);
     assert_eq!(directories, [&one, &other].map(|scratch| scratch.path().canonicalize().expect("the folder is there")));
+}
+
+/// A channel whose longest messages would not fit into what this process may map, with a message in it.
+fn make_channel_in_little_space() -> Receiver<Vec<u8>> {
+    let too_long = vec![0; 1 << 30];
+    let mapped = fs::read_to_string("/proc/self/statm").expect("a process can read its size");
+    let pages: u64 = mapped.split_whitespace().next().and_then(|pages| pages.parse().ok()).expect("a number");
+    let mut limit = getrlimit(Resource::As);
+    limit.current = Some(pages * page_size() as u64 + (500 << 20));
+    setrlimit(Resource::As, limit).expect("a soft limit may sink");
+    let (tx, rx) = bounded::<Vec<u8>>(1000).expect("a channel with less room");
+    for length in [0, 5000, 100_000, 1 << 20, 8 << 20] {
+        tx.send(vec![7; length]).expect("there is room");
+        assert_eq!(rx.recv().expect("it was sent").len(), length);
+    }
+    tx.send_bytes(&[0]).expect("there is room");
+    let error = tx.send_bytes(&too_long).expect_err("there is no such room");
+    assert!(error.to_string().contains("bytes, where a channel takes"), "{error}");
+    rx
+}
+
+fn child_with_little_address_space_has_channels(method: StartMethod) {
+    let rx = start(method, make_channel_in_little_space, ()).join().expect("the child returns");
+    assert_eq!(rx.recv().expect("it was sent"), [0]);
+    assert!(rx.recv().expect_err("the sender is gone").is_disconnected());
 }

@@ -69,10 +69,17 @@ impl Channel {
                        still lived; a capacity of 1, and an answer, can";
             return Err(Error::new(ErrorKind::Other, why));
         }
-        let plan = plan(capacity as u64)
-            .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
-        let segment = Segment::anonymous(shape(plan, flavour), |_| ())?;
-        Ok(Channel { ring: ring(&segment, plan), flavour, segment })
+        let mut halvings = 0;
+        loop {
+            let plan = plan(capacity as u64, halvings)
+                .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
+            match Segment::anonymous(shape(plan, flavour), |_| ()) {
+                Ok(segment) => return Ok(Channel { ring: ring(&segment, plan), flavour, segment }),
+                // The program may be allowed less address space.
+                Err(_) if halvings < u64::from(Plan::HALVINGS_MAX) => halvings += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The channel that a segment holds which came from another process.
@@ -87,7 +94,9 @@ impl Channel {
             2 => Some(Flavour::Joinable),
             _ => None,
         };
-        let plan = plan(found.parameters[0]).zip(flavour).filter(|(plan, flavour)| shape(*plan, *flavour) == *found);
+        let plan = plan(found.parameters[0], found.parameters[2])
+            .zip(flavour)
+            .filter(|(plan, flavour)| shape(*plan, *flavour) == *found);
         let (plan, flavour) =
             plan.ok_or_else(|| Error::new(ErrorKind::Damaged, "opening a channel: its size is impossible"))?;
         Ok(Channel { ring: ring(&segment, plan), flavour, segment })
@@ -148,14 +157,15 @@ impl Channel {
     }
 }
 
-fn plan(capacity: u64) -> Option<Plan> {
-    Plan::new(capacity).filter(|plan| plan.length().checked_add(RING as u64).is_some())
+fn plan(capacity: u64, halvings: u64) -> Option<Plan> {
+    let plan = Plan::with_halvings(capacity, u32::try_from(halvings).ok()?)?;
+    plan.length().checked_add(RING as u64).map(|_| plan)
 }
 
 /// The segment of such a channel.
 fn shape(plan: Plan, flavour: Flavour) -> Shape {
     let (length, reserved) = (RING as u64 + plan.length(), RING as u64 + plan.reserved());
-    Shape { kind: KIND, length, reserved, parameters: [plan.capacity(), flavour as u64, 0, 0] }
+    Shape { kind: KIND, length, reserved, parameters: [plan.capacity(), flavour as u64, plan.halvings().into(), 0] }
 }
 
 /// The ring in a segment, which must be kept as long as the ring.

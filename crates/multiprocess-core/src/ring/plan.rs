@@ -88,10 +88,13 @@ pub(super) struct Class {
 /// assert_eq!(plan.capacity(), 100);
 /// assert!(plan.reserved() < 32 << 10 && plan.length() > plan.message_max());
 /// assert_eq!(Plan::new(0), None);
+/// let smaller = Plan::with_halvings(100, 3).unwrap();
+/// assert!(smaller.length() < plan.length() / 4 && smaller.message_max() < plan.message_max());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     capacity: u64,
+    halvings: u32,
     length: u64,
     pub(super) classes: [Class; CLASSES],
 }
@@ -100,25 +103,47 @@ const fn at_page(offset: u64) -> u64 {
     offset.next_multiple_of(PAGE)
 }
 
+const fn at_most(number: u64, most: u64) -> u64 {
+    if number < most { number } else { most }
+}
+
+const fn at_least(number: u64, least: u64) -> u64 {
+    if number < least { least } else { number }
+}
+
+/// Without how many blocks of a size there would be messages that never find any.
+const fn needed(class: usize) -> u64 {
+    if class + 1 < CLASSES { BLOCKS[class] } else { 1 }
+}
+
 impl Plan {
     /// The most bytes of one message.
     pub const MESSAGE_MAX: u64 = MESSAGE;
     /// The most messages of one ring.
     pub const CAPACITY_MAX: u64 = position::CELLS;
+    /// How often the blocks can be halved.
+    pub const HALVINGS_MAX: u32 = 9;
 
     /// A ring that holds up to `capacity` messages. `None`: that is none, or more than [`Plan::CAPACITY_MAX`].
     pub const fn new(capacity: u64) -> Option<Plan> {
-        if capacity == 0 || capacity > Plan::CAPACITY_MAX {
+        Plan::with_halvings(capacity, 0)
+    }
+
+    /// The same with half as many blocks as many times, for who may not map so much: fewer long messages find room at a
+    /// time, and the longest are shorter. `None` also if that is more than [`Plan::HALVINGS_MAX`].
+    pub const fn with_halvings(capacity: u64, halvings: u32) -> Option<Plan> {
+        if capacity == 0 || capacity > Plan::CAPACITY_MAX || halvings > Plan::HALVINGS_MAX {
             return None;
         }
         let empty = Class { words: 0, table: 0, blocks: 0, size: 0, count: 0, turns: 0 };
-        let mut plan = Plan { capacity, length: at_page(CELLS + capacity * CELL), classes: [empty; CLASSES] };
+        let length = at_page(CELLS + capacity * CELL);
+        let mut plan = Plan { capacity, halvings, length, classes: [empty; CLASSES] };
         let mut class = 0;
         while class < CLASSES {
-            let (size, count) = (SIZES[class], count(class, capacity));
+            let (size, count) = (SIZES[class], at_least(count(class, capacity) >> halvings, needed(class)));
             let table = plan.length;
             let blocks = at_page(table + count * ENTRY);
-            let (words, turns) = (POOLS + class as u64 * POOL, turns(class, capacity));
+            let (words, turns) = (POOLS + class as u64 * POOL, at_most(turns(class, capacity), count));
             plan.classes[class] = Class { words, table, blocks, size, count, turns };
             plan.length = at_page(blocks + count * size);
             class += 1;
@@ -129,6 +154,11 @@ impl Plan {
     /// How many messages it holds.
     pub const fn capacity(&self) -> u64 {
         self.capacity
+    }
+
+    /// How often its blocks were halved.
+    pub const fn halvings(&self) -> u32 {
+        self.halvings
     }
 
     /// The bytes of its memory. Only those that were asked for are ever touched.
@@ -148,7 +178,8 @@ impl Plan {
 
     /// The most bytes of one message.
     pub const fn message_max(&self) -> u64 {
-        Plan::MESSAGE_MAX
+        let longest = &self.classes[CLASSES - 1];
+        at_most(longest.count * longest.size, Plan::MESSAGE_MAX)
     }
 
     /// Where the cell at `index` lies.

@@ -4,7 +4,7 @@ use super::cell::{self, Seen};
 use super::plan::{self, INLINE, PAGE};
 use super::pool::{Chain, Shortage};
 use super::position::Position;
-use super::{PASSED, Plan, Ring};
+use super::{PASSED, Ring};
 use crate::atomics::{Ordering::Relaxed, fence, light_fence, order};
 use crate::owner::Owner;
 use crate::wait::{Environment, Step, Wait};
@@ -134,7 +134,7 @@ impl<'a> Ring<'a> {
         grow: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<(), Refused> {
         let length = (head.len() as u64).saturating_add(body.len() as u64);
-        if length > Plan::MESSAGE_MAX {
+        if length > self.plan.message_max() {
             return Err(Refused::TooLarge);
         }
         // Who has to wait copies nothing before.

@@ -127,3 +127,16 @@ fn what_the_caller_holds_itself_is_not_waited_for() {
         send(ring, &message(200_000, 2), &me).unwrap();
     }
 }
+
+#[test]
+fn messages_of_every_length_find_blocks_however_few_there_are() {
+    for (capacity, halvings) in [(1, 0), (1, 9), (7, 4), (1000, 9), (1 << 20, 5)] {
+        let few = Plan::with_halvings(capacity, halvings).unwrap();
+        assert!(few.message_max() >= 1 << 20 && few.length() <= Plan::new(capacity).unwrap().length());
+        for length in [plan::INLINE + 1, 1152, 1153, 30_000, 34_000, 130_000, 140_000, few.message_max()] {
+            let class = few.classes[plan::class_of(length)];
+            assert!(length.div_ceil(class.size) <= class.count && class.turns <= class.count, "{length} in {few:?}");
+        }
+    }
+    assert_eq!(Plan::with_halvings(1, Plan::HALVINGS_MAX + 1), None);
+}
