@@ -4,6 +4,7 @@
 
 mod model;
 
+use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 use model::{Kill, Process, World, check, killed};
 use multiprocess_core::Wait;
@@ -153,6 +154,29 @@ fn who_waits_by_other_means_is_woken_too() {
                 }
             }
             assert_eq!(shared.try_receive(&second), Some(expected));
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn who_announces_itself_after_all_were_woken_knows_why() {
+    check(3, || {
+        let (shared, is_over) = (shared(1), Arc::new(AtomicU64::new(0)));
+        let (first, second) = (shared.world.join(0), shared.world.join(1));
+        let (other, said) = (shared.clone(), is_over.clone());
+        let thread = thread::spawn(move || {
+            // As a queue is closed.
+            said.store(1, Relaxed);
+            other.ring().wake_all(&first);
+        });
+        let mut patience = second.patient();
+        while is_over.load(Relaxed) == 0 {
+            patience.step();
+            let (word, announced) = shared.ring().announce_receiver();
+            if is_over.load(Relaxed) == 0 {
+                patience.sleep(word, announced);
+            }
         }
         thread.join().unwrap();
     });

@@ -1,6 +1,6 @@
 //! A word to sleep on: a flag that somebody does, and an epoch that each wake-up counts up.
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::atomics::{AtomicU64, Ordering::Relaxed, order};
 use crate::wait::Environment;
 
 const WAITERS: u64 = 1;
@@ -34,7 +34,8 @@ impl<'a> Signal<'a> {
     /// fewer.
     #[cold]
     pub(super) fn wake(self, count: u32, world: &impl Environment) {
-        let signal = self.0.fetch_add(EPOCH, Relaxed).wrapping_add(EPOCH);
+        // Release: whoever announces itself on the new epoch sees, behind its fence, what it was counted up for.
+        let signal = self.0.fetch_add(EPOCH, order!("ring.wake", Release)).wrapping_add(EPOCH);
         if world.wake(self.0, count) >= count || signal & WAITERS == 0 {
             return;
         }
