@@ -19,6 +19,7 @@ use std::ptr::NonNull;
 const KIND: u32 = 48;
 
 /// What stands before the ring. Zeros are a channel that nobody has, as they are an empty ring.
+#[derive(Debug)]
 #[repr(C)]
 struct Head {
     peers: Peers,
@@ -57,6 +58,8 @@ impl Flavour {
 pub(crate) struct Channel {
     /// In the memory of `segment`, and handed out no longer than that is borrowed.
     ring: Ring<'static>,
+    /// Likewise.
+    head: &'static Head,
     flavour: Flavour,
     segment: Segment,
 }
@@ -74,7 +77,7 @@ impl Channel {
             let plan = plan(capacity as u64, halvings)
                 .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
             match Segment::anonymous(shape(plan, flavour), |_| ()) {
-                Ok(segment) => return Ok(Channel { ring: ring(&segment, plan), flavour, segment }),
+                Ok(segment) => return Ok(Channel::of(segment, plan, flavour)),
                 // The program may be allowed less address space.
                 Err(_) if halvings < u64::from(Plan::HALVINGS_MAX) => halvings += 1,
                 Err(error) => return Err(error),
@@ -99,7 +102,12 @@ impl Channel {
             .filter(|(plan, flavour)| shape(*plan, *flavour) == *found);
         let (plan, flavour) =
             plan.ok_or_else(|| Error::new(ErrorKind::Damaged, "opening a channel: its size is impossible"))?;
-        Ok(Channel { ring: ring(&segment, plan), flavour, segment })
+        Ok(Channel::of(segment, plan, flavour))
+    }
+
+    /// The channel in a segment of such a [`shape`].
+    fn of(segment: Segment, plan: Plan, flavour: Flavour) -> Channel {
+        Channel { ring: ring(&segment, plan), head: head(&segment), flavour, segment }
     }
 
     #[inline]
@@ -124,25 +132,17 @@ impl Channel {
 
     #[inline]
     pub(crate) fn peers(&self) -> &Peers {
-        &self.head().peers
+        &self.head.peers
     }
 
     #[inline]
     pub(crate) fn tasks(&self) -> &Tasks {
-        &self.head().tasks
+        &self.head.tasks
     }
 
     #[inline]
     pub(crate) fn table(&self) -> Table<'_> {
-        Table::new(&self.head().table)
-    }
-
-    #[inline]
-    fn head(&self) -> &Head {
-        let head: NonNull<Head> = self.segment.front().cast();
-        // SAFETY: what is reserved of the payload is longer (`shape`, which was checked); aligned to a page, mapped as long as the
-        // segment, and made of atomics, which are valid for any bytes and may be changed by others.
-        unsafe { head.as_ref() }
+        Table::new(&self.head.table)
     }
 
     /// Has memory of the ring be there; what went wrong is left in `failure`.
@@ -166,6 +166,14 @@ fn plan(capacity: u64, halvings: u64) -> Option<Plan> {
 fn shape(plan: Plan, flavour: Flavour) -> Shape {
     let (length, reserved) = (RING as u64 + plan.length(), RING as u64 + plan.reserved());
     Shape { kind: KIND, length, reserved, parameters: [plan.capacity(), flavour as u64, plan.halvings().into(), 0] }
+}
+
+/// What stands before the ring in a segment, which must be kept as long.
+fn head(segment: &Segment) -> &'static Head {
+    let head: NonNull<Head> = segment.front().cast();
+    // SAFETY: what is reserved of the payload is longer (`shape`, which was checked); aligned to a page; mapped as long as the segment
+    // is kept, which every `Channel` does that has it; and made of atomics, which any bytes are and others may change.
+    unsafe { head.as_ref() }
 }
 
 /// The ring in a segment, which must be kept as long as the ring.

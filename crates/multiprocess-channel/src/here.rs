@@ -4,7 +4,7 @@ use multiprocess_core::atomics::AtomicU64;
 use multiprocess_core::{Environment, Owner};
 use multiprocess_shm::Segment;
 
-/// See above.
+/// What the core asks about a channel during one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Here<'a> {
     pub(crate) segment: &'a Segment,

@@ -311,7 +311,6 @@ impl Lobby {
     }
 }
 
-/// Can be read when [`accept_timeout`](Listener::accept_timeout) with no time has something to do; it may still find nobody.
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Listener");
@@ -320,6 +319,7 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// Can be read when [`accept_timeout`](Listener::accept_timeout) with no time has something to do; it may still find nobody.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()

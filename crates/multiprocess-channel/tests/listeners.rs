@@ -92,13 +92,19 @@ fn a_key_where_none_is_asked_for_is_an_error_on_both_sides() {
     assert!(told.starts_with("Authentication: connecting with a key to a listener that asks for none"), "{told}");
 }
 
+/// A listener with a key, its place, and so many who have connected and say nothing.
+fn beset(address: &Address, patience: Duration, silent: usize) -> (Listener, Place, Vec<Socket>) {
+    let listener = Listener::bind(address).unwrap().key("key").patience(patience);
+    let place = Place::Abstract(address.to_string()[1..].into());
+    let silent = (0..silent).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    (listener, place, silent)
+}
+
 /// Those who connect and say nothing, or leave, keep nobody waiting, and are dropped when their time is over.
 #[test]
 fn silent_clients_keep_nobody_waiting() {
     let address = Address::unique().unwrap();
-    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::from_millis(50));
-    let place = Place::Abstract(address.to_string()[1..].into());
-    let silent: Vec<Socket> = (0..300).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    let (listener, place, silent) = beset(&address, Duration::from_millis(50), 300);
     drop(connect(&place, Deadline::NEVER).unwrap());
     let child = spawn(talk, (format!("\0{}", &address.to_string()[1..]), Some("key".to_owned()))).unwrap();
     // More are silent than may be listened to at a time; their patience ends, and then it is the child's turn.
@@ -115,9 +121,7 @@ fn silent_clients_keep_nobody_waiting() {
 #[test]
 fn a_place_that_becomes_free_is_watched() {
     let address = Address::unique().unwrap();
-    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::MAX);
-    let place = Place::Abstract(address.to_string()[1..].into());
-    let _silent: Vec<Socket> = (0..255).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    let (listener, place, _silent) = beset(&address, Duration::MAX, 255);
     let client = Client::new(&address).key("key");
     thread::scope(|scope| {
         let talker = scope.spawn(|| client.connect::<(), ()>().map(drop));
@@ -138,9 +142,7 @@ fn a_place_that_becomes_free_is_watched() {
 #[test]
 fn the_end_of_their_patience_is_heard_of() {
     let address = Address::unique().unwrap();
-    let listener = Listener::bind(&address).unwrap().key("key").patience(Duration::from_millis(50));
-    let place = Place::Abstract(address.to_string()[1..].into());
-    let _silent: Vec<Socket> = (0..256).map(|_| connect(&place, Deadline::NEVER).unwrap()).collect();
+    let (listener, _, _silent) = beset(&address, Duration::from_millis(50), 256);
     assert!(listener.accept_timeout::<(), ()>(Duration::ZERO).unwrap().is_none());
     let client = Client::new(&address).key("key");
     thread::scope(|scope| {

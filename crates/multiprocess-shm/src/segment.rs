@@ -81,7 +81,7 @@ pub struct Shape {
 #[derive(Clone)]
 pub struct Segment(pub(crate) Arc<Inner>);
 
-/// One mapping of a segment.
+/// What this process has of a segment.
 pub(crate) struct Inner {
     pub(crate) maps: Mappings,
     pub(crate) header: Header,

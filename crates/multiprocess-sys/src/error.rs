@@ -180,20 +180,16 @@ impl Error {
     /// assert_eq!(Error::new(ErrorKind::Damaged, "reading a header").raw_os_error(), None);
     /// ```
     pub fn raw_os_error(&self) -> Option<i32> {
-        let mut cause = self.cause();
+        let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            cause = match (error.downcast_ref::<Error>(), error.downcast_ref::<io::Error>()) {
-                (Some(own), _) => own.cause(),
-                (_, Some(system)) if system.raw_os_error().is_some() => return system.raw_os_error(),
-                (_, Some(system)) => system.get_ref().map(|inner| inner as _),
-                _ => error.source(),
+            cause = match error.downcast_ref::<io::Error>() {
+                Some(system) if system.raw_os_error().is_some() => return system.raw_os_error(),
+                // Its `source` is behind what it carries.
+                Some(system) => system.get_ref().map(|carried| carried as _),
+                None => error.source(),
             };
         }
         None
-    }
-
-    fn cause(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|cause| cause as _)
     }
 }
 
@@ -237,7 +233,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause()
+        self.0.source.as_deref().map(|cause| cause as _)
     }
 }
 

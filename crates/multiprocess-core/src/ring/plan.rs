@@ -168,7 +168,7 @@ impl Plan {
 
     /// The bytes from the beginning that must be there before it is used.
     pub const fn reserved(&self) -> u64 {
-        self.cell(if self.capacity < CELLS_AT_ONCE { self.capacity } else { CELLS_AT_ONCE })
+        self.cell(at_most(self.capacity, CELLS_AT_ONCE))
     }
 
     /// The bytes from the beginning to the end of the cells, whether these are there at once or not.
@@ -217,13 +217,7 @@ const fn count(class: usize, capacity: u64) -> u64 {
         _ => (CHUNKS * (capacity + 2), 2 * GIB, 8 * GIB),
     };
     let (wanted, least, most) = (limits.0, limits.1 / SIZES[class], limits.2 / SIZES[class]);
-    if wanted < least {
-        least
-    } else if wanted > most {
-        most
-    } else {
-        wanted
-    }
+    at_most(at_least(wanted, least), most)
 }
 
 #[cfg(loom)]
@@ -243,7 +237,7 @@ const fn turns(class: usize, capacity: u64) -> u64 {
         return 0;
     }
     let (wanted, most) = (capacity.saturating_mul(EACH / SIZES[class]), MOST / SIZES[class]);
-    if wanted < most { wanted } else { most }
+    at_most(wanted, most)
 }
 
 #[cfg(loom)]

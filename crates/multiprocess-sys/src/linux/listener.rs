@@ -237,8 +237,7 @@ fn remove_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Error> {
     match seam::retry("connect", || rustix::net::connect(&probe, address)) {
         Err(Errno::CONNREFUSED) => {}
         // Somebody listens, or nobody can tell.
-        Ok(()) => return Err(in_use()),
-        Err(Errno::PROTOTYPE) => return Err(in_use()),
+        Ok(()) | Err(Errno::PROTOTYPE) => return Err(in_use()),
         Err(e) => return Err(in_use().with_source(std::io::Error::from(e))),
     }
     match seam::retry("unlink", || rustix::fs::unlink(path)) {

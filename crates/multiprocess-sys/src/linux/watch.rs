@@ -104,8 +104,7 @@ impl Watch {
     ///
     /// The operating system refused.
     pub fn wait_timeout(&self, limit: Duration) -> Result<Vec<u64>, Error> {
-        // Longer than anybody lives, if it is too long for the kernel.
-        self.wait_for(Some(&limit.try_into().unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 })))
+        self.wait_for(Some(&timespec(limit)))
     }
 
     fn wait_for(&self, limit: Option<&Timespec>) -> Result<Vec<u64>, Error> {
@@ -125,6 +124,12 @@ impl AsHandle for Watch {
     fn as_fd(&self) -> BorrowedHandle<'_> {
         self.0.as_fd()
     }
+}
+
+/// A time as the kernel has it; longer than anybody lives, if it is too long for the kernel.
+fn timespec(time: Duration) -> Timespec {
+    let time = time.min(Duration::from_secs(i32::MAX as u64));
+    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
 }
 
 /// What becomes ready after some time, and stays so (timerfd_create(2)): for a set on which somebody waits without a limit.
@@ -158,10 +163,8 @@ impl Timer {
         })
         .map_err(failed)?;
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // A timer of no time would never be ready. Longer than anybody lives, if it is too long for the kernel.
-        let it_value = left.max(Duration::from_nanos(1)).min(Duration::from_secs(i32::MAX as u64));
-        let it_value = Timespec::try_from(it_value).unwrap_or(never);
-        let time = Itimerspec { it_interval: never, it_value };
+        // A timer of no time would never be ready.
+        let time = Itimerspec { it_interval: never, it_value: timespec(left.max(Duration::from_nanos(1))) };
         seam::call("timerfd_settime", || rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &time))
             .map_err(failed)?;
         Ok(Timer(timer))
