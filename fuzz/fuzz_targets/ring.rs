@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use multiprocess_core::atomics::{AtomicU64, Ordering::Relaxed};
-use multiprocess_core::ring::{Incoming, Plan, Ring};
+use multiprocess_core::ring::{Incoming, Plan, Ring, SHORT};
 use multiprocess_core::{Environment, Owner, Step, Wait, Word};
 use multiprocess_sys::handle::AsHandle;
 use multiprocess_sys::map::{self, Map};
@@ -104,10 +104,10 @@ fuzz_target!(|bytes: &[u8]| {
     let world = World { map, plan, tape, dead: Cell::new(0) };
     while let Some(step) = world.tape.byte() {
         let ring = world.ring();
-        match step % 6 {
+        match step % 8 {
             0 | 1 => world.scribble(),
             2 => {
-                let length = [0, 8, 48, 49, 1200, 40_000, 300_000][usize::from(step / 6) % 7];
+                let length = [0, 8, 48, 49, 1200, 40_000, 300_000][usize::from(step / 8) % 7];
                 let message = vec![step; length];
                 let (head, tail) = message.split_at(length / 3);
                 let _ = ring.send(head, tail, &world, &mut Disturbed(&world, 0), |offset, more| {
@@ -117,7 +117,9 @@ fuzz_target!(|bytes: &[u8]| {
                 });
             }
             3 => _ = ring.receive(&world, &mut Disturbed(&world, 0), |incoming| read(&world, incoming)),
-            4 => world.dead.set(world.tape.byte().unwrap_or(0) & !1),
+            4 => _ = ring.send_now(&[step; SHORT], usize::from(step / 8), &world),
+            5 => _ = ring.receive_now(&world, |incoming| read(&world, incoming)),
+            6 => world.dead.set(world.tape.byte().unwrap_or(0) & !1),
             _ => {
                 ring.probe(&world);
                 ring.pass_on(&world);

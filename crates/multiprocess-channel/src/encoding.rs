@@ -4,55 +4,34 @@
 //! parts, and the bytes are copied out of it straight into the vector that the receiver gets.
 
 use crate::end::{End, Unreceived, Unsent};
-use multiprocess_core::ring::Incoming;
-use multiprocess_parcel::{pack_data_onto, unpack_data, varint};
+use multiprocess_core::ring::{Incoming, SHORT};
+use multiprocess_parcel::{pack_data_into, unpack_data, varint};
 use multiprocess_shm::Patience;
 use multiprocess_sys::{Error, ErrorKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{TypeId, type_name};
-use std::cell::RefCell;
-use std::mem::ManuallyDrop;
+use std::cell::Cell;
+use std::mem::{ManuallyDrop, needs_drop};
 
 /// A thread keeps no more room than this for its next message.
 const ROOM_MAX: usize = 1 << 20;
 
 thread_local! {
-    /// Room for one message of this thread.
-    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Room for one long message of this thread.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Runs `work` with the room of this thread, or with a new one if a value that is being encoded sends another one, or at the
-/// thread's end. The room may hold anything.
-#[inline]
-fn with_room<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut work = Some(work);
-    let in_place = |room: &RefCell<Vec<u8>>| {
-        let mut room = room.try_borrow_mut().ok()?;
-        let done = work.take()?(&mut room);
-        if room.capacity() > ROOM_MAX {
-            *room = Vec::new();
-        }
-        Some(done)
-    };
-    match (ROOM.try_with(in_place).ok().flatten(), work) {
-        (Some(done), _) => done,
-        (None, Some(work)) => work(&mut Vec::new()),
-        (None, None) => unreachable!("the work is done, or still to do"),
-    }
-}
-
-/// The room of this thread, to be given back.
-fn take_room() -> Vec<u8> {
-    let take = |room: &RefCell<Vec<u8>>| room.try_borrow_mut().map(|mut room| std::mem::take(&mut *room));
-    ROOM.try_with(take).ok().and_then(Result::ok).unwrap_or_default()
+/// Puts the room of this thread, to be given back, into `bytes`; a new one if a value that is being encoded sends another one,
+/// or at the thread's end. It may hold anything.
+fn take_room(bytes: &mut Vec<u8>) {
+    *bytes = ROOM.try_with(Cell::take).unwrap_or_default();
 }
 
 fn keep_room(bytes: Vec<u8>) {
     if bytes.capacity() <= ROOM_MAX {
-        let keep = |room: &RefCell<Vec<u8>>| room.try_borrow_mut().map(|mut room| *room = bytes);
         // Where it cannot be kept, there is another one.
-        let _ = ROOM.try_with(keep);
+        let _ = ROOM.try_with(|room| room.set(bytes));
     }
 }
 
@@ -84,11 +63,31 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     if let Some(bytes) = as_bytes(value) {
         return send_bytes(end, bytes, patience);
     }
-    with_room(|room| {
-        room.clear();
-        pack_data_onto(value, "a queue", room).map_err(Unsent::Failed)?;
-        end.send(&[], room, patience)
-    })
+    let (mut short, mut long) = ([0; SHORT], Vec::new());
+    let room = if !is_short::<T>() && end.expects_long() {
+        take_room(&mut long);
+        &mut []
+    } else {
+        &mut short[..]
+    };
+    match pack_data_into(value, "a queue", room, &mut long).map_err(Unsent::Failed)? {
+        Some(length) => end.send_short(&short, length, patience),
+        None => send_long(end, long, patience),
+    }
+}
+
+/// Whether a value is mostly short when it is encoded: what owns nothing is as long as it is.
+const fn is_short<T>() -> bool {
+    !needs_drop::<T>() && size_of::<T>() <= SHORT
+}
+
+/// Sends a message that is in the room of this thread, or becomes it.
+#[inline(never)]
+fn send_long(end: &End, bytes: Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+    end.sent_where_long_is_expected(bytes.len());
+    let sent = end.send(&[], &bytes, patience);
+    keep_room(bytes);
+    sent
 }
 
 /// Sends a `Vec<u8>` of these bytes.
@@ -115,21 +114,19 @@ pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Pat
         end.receive(patience, |incoming| read = read_bytes(incoming, &mut bytes))?;
         read.map(|()| of_bytes(bytes))
     } else {
-        let mut read = Read::Nothing;
-        end.receive(patience, |incoming| {
-            read = match incoming.short() {
-                Some(bytes) => Read::Value(decode(end, bytes)),
-                None => Read::Bytes(read_large(incoming)),
+        let mut read = Read::Long(Vec::new());
+        end.receive(patience, |incoming| match (incoming.short(), &mut read) {
+            (None, Read::Long(room)) => {
+                if let Err(error) = read_long(incoming, room) {
+                    read = Read::Value(Err(error));
+                }
             }
+            (short, _) => read = Read::Value(decode(end, short.unwrap_or_default())),
         })?;
         match read {
             Read::Value(value) => value,
-            Read::Bytes(bytes) => bytes.and_then(|bytes| {
-                let value = decode(end, &bytes);
-                keep_room(bytes);
-                value
-            }),
-            Read::Nothing => unreachable!("what was received was read"),
+            // By reference: what was written in parts is not read as a whole just after that.
+            Read::Long(ref mut room) => decode_long(end, room),
         }
     };
     received.map_err(|error| lost::<T>(end, error))
@@ -152,6 +149,14 @@ fn decode<T: DeserializeOwned>(end: &End, bytes: &[u8]) -> Result<T, Error> {
     value
 }
 
+/// The same for bytes in the room of this thread.
+#[cold]
+fn decode_long<T: DeserializeOwned>(end: &End, room: &mut Vec<u8>) -> Result<T, Error> {
+    let value = decode(end, room);
+    keep_room(std::mem::take(room));
+    value
+}
+
 /// A message that was taken cannot be read.
 #[cold]
 fn lost<T>(end: &End, error: Error) -> Unreceived {
@@ -162,21 +167,19 @@ fn lost<T>(end: &End, error: Error) -> Unreceived {
 
 /// What was read of a message while its receiver held it.
 enum Read<T> {
-    Nothing,
     /// All, since it is short.
     Value(Result<T, Error>),
-    /// Its bytes, in the room of this thread: others wait for its memory.
-    Bytes(Result<Vec<u8>, Error>),
+    /// Its bytes, into the room of this thread: others wait for its memory. Nothing at first.
+    Long(Vec<u8>),
 }
 
 #[cold]
-fn read_large(incoming: &Incoming<'_>) -> Result<Vec<u8>, Error> {
+fn read_long(incoming: &Incoming<'_>, room: &mut Vec<u8>) -> Result<(), Error> {
     if incoming.is_damaged() {
         return Err(damaged());
     }
-    let mut bytes = take_room();
-    fill(&mut bytes, incoming, 0)?;
-    Ok(bytes)
+    take_room(room);
+    fill(room, incoming, 0)
 }
 
 /// Copies a `Vec<u8>` out of its message.

@@ -11,7 +11,7 @@ use crate::attention::Attention;
 use crate::channel::{Channel, Flavour};
 use crate::here::Here;
 use multiprocess_core::peers::{Found, Side};
-use multiprocess_core::ring::{Incoming, Refused};
+use multiprocess_core::ring::{Incoming, Refused, SHORT};
 use multiprocess_core::{Environment, Owner, Word};
 use multiprocess_shm::Patience;
 use multiprocess_sys::process::ends_seen;
@@ -28,6 +28,9 @@ const CLOCK_PAUSE: u64 = 16;
 /// How many calls without patience ask between two ticks of the clock, which are some milliseconds apart: one that comes after
 /// others had time to die knows it, and a loop of them is not slowed down.
 const LOOKS_PER_TICK: u64 = 8;
+
+/// How many short messages a sender sends behind a long one before it expects only short ones.
+const LONG_AHEAD: u64 = 16;
 
 /// Which sides of the channel a handle is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub(crate) struct End {
     clock_pause: AtomicU64,
     /// How many ends of processes were known to this one when a sender looked last.
     ends_seen: AtomicU64,
+    /// How many more short messages are sent before a long one is no longer expected.
+    long_ahead: AtomicU64,
     /// The last tick at which calls without patience looked, and how often: one number.
     looks: AtomicU64,
 }
@@ -100,6 +105,7 @@ impl End {
             next_look: zero(),
             clock_pause: zero(),
             ends_seen: zero(),
+            long_ahead: zero(),
             looks: zero(),
         };
         end.me();
@@ -140,36 +146,88 @@ impl End {
     /// Sends `head` and `body`, one behind the other, as one message.
     #[inline]
     pub(crate) fn send(&self, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+        let me = self.begin_sending()?;
+        let sent = self.put(me, head, body, patience);
+        self.end_sending(me, sent.is_ok());
+        sent
+    }
+
+    /// Whether one of the last messages that were sent did not fit into its cell, so that the next one may not either.
+    #[inline]
+    pub(crate) fn expects_long(&self) -> bool {
+        self.long_ahead.load(Relaxed) > 0
+    }
+
+    /// A message of so many bytes is sent, where a long one was expected or has come.
+    pub(crate) fn sent_where_long_is_expected(&self, length: usize) {
+        let ahead = if length > SHORT { LONG_AHEAD } else { self.long_ahead.load(Relaxed).saturating_sub(1) };
+        self.long_ahead.store(ahead, Relaxed);
+    }
+
+    /// Sends the first `length` bytes of `room` as one message.
+    #[inline]
+    pub(crate) fn send_short(
+        &self,
+        room: &[u8; SHORT],
+        length: usize,
+        patience: impl Fn() -> Patience,
+    ) -> Result<(), Unsent> {
+        let (me, channel) = (self.begin_sending()?, &self.channel);
+        let sent = match channel.ring().send_now(room, length, &Here { segment: channel.segment(), me }) {
+            true => Ok(()),
+            false => self.put(me, &[], &room[..length], patience),
+        };
+        self.end_sending(me, sent.is_ok());
+        sent
+    }
+
+    /// This process, which may send if anybody is there to receive it.
+    #[inline]
+    fn begin_sending(&self) -> Result<Owner, Unsent> {
         let (me, peers) = (self.me(), self.channel.peers());
         if !peers.takes_messages() || (self.is_time_to_look() && self.is_alone(Side::Receivers, me)) {
             return Err(Unsent::Disconnected);
         }
-        if self.channel.flavour() == Flavour::Plain {
-            return self.put(me, head, body, patience);
-        }
-        let table = self.channel.table();
-        if !peers.begin_sending(table, me) {
-            // Who saw the mark may sleep until it is gone.
-            self.wake_all();
+        if self.channel.flavour() != Flavour::Plain && !self.enter_queue(me) {
             return Err(Unsent::Disconnected);
         }
-        let is_task = self.channel.flavour() == Flavour::Joinable;
-        if is_task {
+        Ok(me)
+    }
+
+    #[inline]
+    fn end_sending(&self, me: Owner, is_sent: bool) {
+        if self.channel.flavour() != Flavour::Plain {
+            self.leave_queue(me, is_sent);
+        }
+    }
+
+    /// Marks this process as one that sends into a queue; `false`: that is closed.
+    fn enter_queue(&self, me: Owner) -> bool {
+        if !self.channel.peers().begin_sending(self.channel.table(), me) {
+            // Who saw the mark may sleep until it is gone.
+            self.wake_all();
+            return false;
+        }
+        if self.channel.flavour() == Flavour::Joinable {
             self.channel.tasks().put();
         }
-        let sent = self.put(me, head, body, patience);
-        if is_task && sent.is_err() {
+        true
+    }
+
+    fn leave_queue(&self, me: Owner, is_sent: bool) {
+        let peers = self.channel.peers();
+        if self.channel.flavour() == Flavour::Joinable && !is_sent {
             self.channel.tasks().less(self.channel.segment());
         }
-        peers.end_sending(table, me);
+        peers.end_sending(self.channel.table(), me);
         if peers.is_closed() {
             // Also if the message is there: it has woken one of those who wait for the mark to be gone.
             self.wake_all();
         }
-        sent
     }
 
-    #[inline]
+    /// Sends a message that has to wait, or is not to be copied once more.
+    #[inline(never)]
     fn put(&self, me: Owner, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (channel, mut failure) = (&self.channel, None);
         let here = Here { segment: channel.segment(), me };
@@ -191,16 +249,32 @@ impl End {
         read: impl FnOnce(&Incoming<'_>),
     ) -> Result<(), Unreceived> {
         let (me, channel) = (self.me(), &self.channel);
-        let is_task = channel.flavour() == Flavour::Joinable;
-        if is_task {
+        if channel.flavour() == Flavour::Joinable {
             channel.tasks().take(channel.table(), me);
         }
+        match channel.ring().receive_now(&Here { segment: channel.segment(), me }, read) {
+            Ok(()) => Ok(()),
+            Err(read) => self.receive_later(me, patience, read),
+        }
+    }
+
+    /// The same where no message was found.
+    #[cold]
+    fn receive_later(
+        &self,
+        me: Owner,
+        patience: impl Fn() -> Patience,
+        read: impl FnOnce(&Incoming<'_>),
+    ) -> Result<(), Unreceived> {
+        let channel = &self.channel;
         let mut attention = Attention::new(self, Side::Receivers, patience);
-        let received = channel.ring().receive(&Here { segment: channel.segment(), me }, &mut attention, read);
-        if is_task && received.is_none() {
+        if channel.ring().receive(&Here { segment: channel.segment(), me }, &mut attention, read).is_some() {
+            return Ok(());
+        }
+        if channel.flavour() == Flavour::Joinable {
             channel.tasks().give_back(channel.table(), me);
         }
-        received.ok_or_else(|| if attention.is_over() { Unreceived::Disconnected } else { Unreceived::Empty })
+        Err(if attention.is_over() { Unreceived::Disconnected } else { Unreceived::Empty })
     }
 
     /// One of the tasks that this process took is done. `false`: there is none.

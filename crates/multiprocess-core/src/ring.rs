@@ -90,7 +90,7 @@ pub use copying::{load_bytes, store_bytes};
 pub use incoming::Incoming;
 #[cfg(loom)]
 pub use memory::Store;
-pub use plan::Plan;
+pub use plan::{Plan, SHORT};
 pub use send::Refused;
 #[cfg(loom)]
 pub use steps::Until;
@@ -368,6 +368,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Moves a hint on from `at`, unless somebody else has; where to look next.
+    #[inline]
     fn pass(&self, hint: u64, at: Position) -> Position {
         let next = at.next(self.plan.capacity());
         match self.memory.word(hint).compare_exchange(at.number(), next.number(), Relaxed, Relaxed) {

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 use model::{Kill, Process, World, check, killed};
 use multiprocess_core::Wait;
-use multiprocess_core::ring::{Incoming, Plan, Ring, Store, Until};
+use multiprocess_core::ring::{Incoming, Plan, Ring, SHORT, Store, Until};
 use std::sync::Arc;
 
 /// The memory of a ring. A message of a byte lies in its cell, one of 16 bytes takes both blocks that there are.
@@ -39,19 +39,33 @@ impl Shared {
     }
 
     fn send(&self, bytes: &[u8], process: &Process) {
-        self.ring().send(&[], bytes, process, &mut process.patient(), |_, _| true).expect("patience has no end");
+        if !self.send_now(bytes, process) {
+            self.ring().send(&[], bytes, process, &mut process.patient(), |_, _| true).expect("patience has no end");
+        }
     }
 
     fn try_send(&self, bytes: &[u8], process: &Process) -> bool {
-        self.ring().send(&[], bytes, process, &mut process.hasty(0), |_, _| true).is_ok()
+        self.send_now(bytes, process)
+            || self.ring().send(&[], bytes, process, &mut process.hasty(0), |_, _| true).is_ok()
+    }
+
+    /// As a channel begins, with a short message.
+    fn send_now(&self, bytes: &[u8], process: &Process) -> bool {
+        let mut room = [0; SHORT];
+        let Some(start) = room.get_mut(..bytes.len()) else { return false };
+        start.copy_from_slice(bytes);
+        self.ring().send_now(&room, bytes.len(), process)
     }
 
     fn receive(&self, process: &Process) -> u8 {
-        self.ring().receive(process, &mut process.patient(), byte).expect("patience has no end")
+        let ring = self.ring();
+        let later = |byte| ring.receive(process, &mut process.patient(), byte).expect("patience has no end");
+        ring.receive_now(process, byte).unwrap_or_else(later)
     }
 
     fn try_receive(&self, process: &Process) -> Option<u8> {
-        self.ring().receive(process, &mut process.hasty(0), byte)
+        let ring = self.ring();
+        ring.receive_now(process, byte).map_or_else(|byte| ring.receive(process, &mut process.hasty(0), byte), Some)
     }
 }
 

@@ -199,6 +199,45 @@ pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
     })
 }
 
+/// As [`pack_data`], but into `room`: how many bytes it has taken. `None`: it was too short, or it is empty, and all of them are
+/// in `bytes`, whose capacity is used; what was in there is gone.
+///
+/// # Examples
+///
+/// ```
+/// use multiprocess_parcel::{pack_data, pack_data_into};
+///
+/// let (mut room, mut bytes) = ([0; 16], Vec::new());
+/// assert_eq!(pack_data_into(&7u64, "a queue", &mut room, &mut bytes)?, Some(1));
+/// assert_eq!(room[..1], pack_data(&7u64, "a queue")?);
+///
+/// let text = "a text that is longer than the room";
+/// assert_eq!(pack_data_into(text, "a queue", &mut room, &mut bytes)?, None);
+/// assert_eq!(bytes, pack_data(text, "a queue")?);
+/// # Ok::<(), multiprocess_sys::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`pack_data`]. Then both may hold anything.
+#[inline]
+pub fn pack_data_into<T: Serialize + ?Sized>(
+    value: &T,
+    carrier: &str,
+    room: &mut [u8],
+    bytes: &mut Vec<u8>,
+) -> Result<Option<usize>, Error> {
+    bytes.clear();
+    let mut writer = Writer::in_room(carrier, room, bytes);
+    let written = value.serialize(&mut writer).and_then(|_| writer.finish());
+    let length = writer.length_in_room();
+    writer.end();
+    match written {
+        Ok(()) => Ok(length),
+        Err(failure) => Err(unpackable(failure, type_name::<T>())),
+    }
+}
+
 /// Turns a parcel back into the value; it may come from anybody.
 ///
 /// # Examples

@@ -15,6 +15,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use crate::failure::Failure;
 use crate::handle;
 use crate::shared::{self, Arrived};
+use crate::varint;
 use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, Mark, SHARED};
 use parts::{Elements, Entries, Fields, Octets};
 use variant::Variant;
@@ -25,7 +26,8 @@ const BYTES: &str = "alloc::vec::Vec<u8>";
 /// The bytes and handles of one message that are still to be read, and all that is counted meanwhile.
 pub(crate) struct Reader<'de> {
     bytes: &'de [u8],
-    arrived: Arrived,
+    /// The handles that came with it; none came with most.
+    arrived: Option<Box<Arrived>>,
     depth: usize,
     empty_left: usize,
     /// An inner value failed and left the bytes in an unknown place.
@@ -35,7 +37,8 @@ pub(crate) struct Reader<'de> {
 impl<'de> Reader<'de> {
     #[inline]
     pub(crate) fn new(bytes: &'de [u8], handles: Vec<OwnedHandle>) -> Reader<'de> {
-        Reader { bytes, arrived: Arrived::new(handles), depth: 0, empty_left: EMPTY_MAX, broken: false }
+        let arrived = (!handles.is_empty()).then(|| Box::new(Arrived::new(handles)));
+        Reader { bytes, arrived, depth: 0, empty_left: EMPTY_MAX, broken: false }
     }
 
     /// Checks that nothing is left over.
@@ -47,9 +50,11 @@ impl<'de> Reader<'de> {
         if !self.bytes.is_empty() {
             return Err(Failure::new(format!("{} bytes are left over", self.bytes.len())));
         }
-        match self.arrived.left() {
-            (0, _) => Ok(()),
-            (left, taken) => Err(Failure::new(format!("{left} handles are left over behind the {taken} that it has"))),
+        match self.arrived.as_ref().map(|arrived| arrived.left()) {
+            None | Some((0, _)) => Ok(()),
+            Some((left, taken)) => {
+                Err(Failure::new(format!("{left} handles are left over behind the {taken} that it has")))
+            }
         }
     }
 
@@ -65,6 +70,46 @@ impl<'de> Reader<'de> {
         }
     }
 
+    /// Reads a number of up to so many bytes that is not greater than `most`.
+    ///
+    /// Postcard is asked about all that is not one; it knows what is wrong.
+    #[inline]
+    fn varint<T: Deserialize<'de> + TryFrom<u64>>(&mut self) -> Result<T, Failure> {
+        let most = (size_of::<T>() * 8).div_ceil(7);
+        if let Some((number, length)) = varint::read(&self.bytes[..self.bytes.len().min(most)])
+            && let Ok(number) = T::try_from(number)
+        {
+            self.bytes = &self.bytes[length..];
+            return Ok(number);
+        }
+        self.leaf()
+    }
+
+    /// The same with a sign.
+    #[inline]
+    fn signed<T: Deserialize<'de> + TryFrom<i64>>(&mut self) -> Result<T, Failure> {
+        let most = (size_of::<T>() * 8).div_ceil(7);
+        if let Some((number, length)) = varint::read(&self.bytes[..self.bytes.len().min(most)])
+            && let Ok(number) = T::try_from((number >> 1) as i64 ^ -((number & 1) as i64))
+        {
+            self.bytes = &self.bytes[length..];
+            return Ok(number);
+        }
+        self.leaf()
+    }
+
+    /// So many bytes.
+    #[inline]
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Failure> {
+        match self.bytes.split_first_chunk() {
+            Some((chunk, rest)) => {
+                self.bytes = rest;
+                Ok(*chunk)
+            }
+            None => Err(self.refuse(Failure::malformed(postcard::Error::DeserializeUnexpectedEnd))),
+        }
+    }
+
     /// A count or an index.
     #[inline]
     fn number(&mut self) -> Result<usize, Failure> {
@@ -72,7 +117,7 @@ impl<'de> Reader<'de> {
             self.bytes = rest;
             return Ok(usize::from(*byte));
         }
-        let number = self.leaf::<u64>()?;
+        let number = self.varint::<u64>()?;
         usize::try_from(number).map_err(|_| self.refuse(Failure::new("the bytes hold too large a number")))
     }
 
@@ -122,14 +167,14 @@ impl<'de> Reader<'de> {
 
     fn handle<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
         let place = self.number()?;
-        let handle = self.arrived.take(place).map_err(|failure| self.refuse(failure))?;
+        let handle = self.arrived.get_or_insert_default().take(place).map_err(|failure| self.refuse(failure))?;
         handle::offer(handle, || visitor.visit_newtype_struct(&mut *self)).map_err(|failure| self.refuse(failure))
     }
 
     fn shared<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
-        let mut arrived = std::mem::take(&mut self.arrived);
+        let mut arrived = self.arrived.take().unwrap_or_default();
         let value = shared::offer(&mut arrived, || self.inner(|reader| visitor.visit_newtype_struct(reader)));
-        self.arrived = arrived;
+        self.arrived = Some(arrived);
         value.map_err(|failure| self.refuse(failure))
     }
 
@@ -163,7 +208,7 @@ impl<'de> Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         let sent = self.number()?;
-        let mark: [u8; 2] = self.leaf()?;
+        let mark: [u8; 2] = self.chunk()?;
         if sent > fields.len() {
             return Err(self.refuse(parts::unequal(name, sent, fields.len())));
         }
@@ -190,23 +235,50 @@ macro_rules! leaves {
     )* };
 }
 
+macro_rules! numbers {
+    ($read:ident $($method:ident $visit:ident $type:ty;)*) => { $(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            visitor.$visit(self.$read::<$type>()?)
+        }
+    )* };
+}
+
+macro_rules! chunks {
+    ($($method:ident $visit:ident $type:ty;)*) => { $(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            visitor.$visit(<$type>::from_le_bytes(self.chunk()?))
+        }
+    )* };
+}
+
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Failure;
 
-    leaves! {
-        deserialize_bool visit_bool bool;
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_u8 visit_u8 u8;
+    numbers! { varint
         deserialize_u16 visit_u16 u16;
         deserialize_u32 visit_u32 u32;
         deserialize_u64 visit_u64 u64;
-        deserialize_u128 visit_u128 u128;
+    }
+
+    numbers! { signed
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+    }
+
+    chunks! {
+        deserialize_u8 visit_u8 u8;
+        deserialize_i8 visit_i8 i8;
         deserialize_f32 visit_f32 f32;
         deserialize_f64 visit_f64 f64;
+    }
+
+    leaves! {
+        deserialize_bool visit_bool bool;
+        deserialize_i128 visit_i128 i128;
+        deserialize_u128 visit_u128 u128;
         deserialize_str visit_borrowed_str &'de str;
         deserialize_string visit_borrowed_str &'de str;
         deserialize_bytes visit_borrowed_bytes &'de [u8];
@@ -225,9 +297,9 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match self.leaf::<u8>()? {
-            0 => visitor.visit_none(),
-            1 => self.inner(|reader| visitor.visit_some(reader)),
+        match self.chunk()? {
+            [0] => visitor.visit_none(),
+            [1] => self.inner(|reader| visitor.visit_some(reader)),
             _ => Err(self.refuse(Failure::new("the bytes hold an option that is neither 0 nor 1"))),
         }
     }

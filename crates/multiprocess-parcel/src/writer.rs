@@ -6,6 +6,7 @@
 
 mod compound;
 mod octet;
+mod output;
 
 use std::any::type_name;
 use std::fmt::{self, Write};
@@ -21,6 +22,7 @@ use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark, SHARED};
 use crate::{Kept, handle};
 use compound::{Elements, Entries, Fields, Values};
 use octet::Octet;
+use output::Output;
 
 /// The bytes of one message and all that is counted while they are written.
 pub(crate) struct Writer<'c> {
@@ -52,8 +54,19 @@ impl<'c> Writer<'c> {
     /// Writes behind what is in `bytes`.
     #[inline]
     pub(crate) fn new(carrier: Option<&'c str>, bytes: &'c mut Vec<u8>) -> Writer<'c> {
+        Writer::to(carrier, Output::behind(bytes))
+    }
+
+    /// Writes into `room`, or, if that is too short, into `bytes`, which is empty.
+    #[inline]
+    pub(crate) fn in_room(carrier: &'c str, room: &'c mut [u8], bytes: &'c mut Vec<u8>) -> Writer<'c> {
+        Writer::to(Some(carrier), Output::into_room(room, bytes))
+    }
+
+    #[inline]
+    fn to(carrier: Option<&'c str>, output: Output<'c>) -> Writer<'c> {
         Writer {
-            postcard: postcard::Serializer { output: Output(bytes) },
+            postcard: postcard::Serializer { output },
             luggage: None,
             carrier,
             depth: 0,
@@ -66,6 +79,12 @@ impl<'c> Writer<'c> {
     #[inline]
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         if self.broken { Err(Failure::hidden()) } else { Ok(()) }
+    }
+
+    /// The bytes that the room holds; `None`: they are in the vector.
+    #[inline]
+    pub(crate) fn length_in_room(&self) -> Option<usize> {
+        self.postcard.output.in_room()
     }
 
     /// The handles of what was written, and what goes after them.
@@ -88,7 +107,7 @@ impl<'c> Writer<'c> {
 
     #[inline]
     fn position(&self) -> usize {
-        self.postcard.output.0.len()
+        self.postcard.output.position()
     }
 
     /// Counts and indexes: a varint, of one byte nearly always.
@@ -141,12 +160,13 @@ impl<'c> Writer<'c> {
         self.enter()?;
         let start = self.position();
         let mut misled = false;
-        self.postcard.output.0.extend(octets.map(|octet| {
+        let octets = octets.map(|octet| {
             octet.serialize(Octet).unwrap_or_else(|_| {
                 misled = true;
                 0
             })
-        }));
+        });
+        self.postcard.output.extend_with(len, octets);
         if misled || self.position() - start != len {
             return Err(Failure::new("a sequence of bytes is not what it seems"));
         }
@@ -187,72 +207,6 @@ impl<'c> Writer<'c> {
 #[inline]
 fn leaf(result: postcard::Result<()>) -> Result<(), Failure> {
     result.map_err(Failure::malformed)
-}
-
-/// Where postcard puts bytes. The first one makes room for a small message.
-struct Output<'c>(&'c mut Vec<u8>);
-
-impl Output<'_> {
-    const ROOM: usize = 64;
-
-    #[inline]
-    fn extend(&mut self, bytes: &[u8]) {
-        if self.0.capacity() - self.0.len() < bytes.len() {
-            self.grow(bytes.len());
-        }
-        self.0.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn push(&mut self, byte: u8) {
-        if self.0.len() == self.0.capacity() {
-            self.grow(1);
-        }
-        self.0.push(byte);
-    }
-
-    /// A number as postcard writes it, byte by byte: a copy of so few costs more.
-    #[inline]
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.push(number as u8);
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) {
-        self.0.reserve(more.max(Self::ROOM));
-    }
-}
-
-impl postcard::ser_flavors::Flavor for Output<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.extend(bytes);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
-impl Write for Output<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.extend(text.as_bytes());
-        Ok(())
-    }
 }
 
 macro_rules! leaves {
@@ -453,7 +407,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         self.number(len);
         // The length belongs before the text, and is known only now.
         let prefix = self.position() - start - len;
-        self.postcard.output.0[start..].rotate_right(prefix);
+        self.postcard.output.since(start).rotate_right(prefix);
         Ok(Written(()))
     }
 

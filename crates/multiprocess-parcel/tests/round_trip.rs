@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use multiprocess_parcel::{Message, pack, pack_data, unpack, unpack_data};
+use multiprocess_parcel::{Message, pack, pack_data, pack_data_into, unpack, unpack_data};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[track_caller]
@@ -21,8 +21,22 @@ fn trip<T: Message + PartialEq + Debug>(value: T) {
     assert!(parcel.handles.is_empty());
     let bytes = pack_data(&value, "a test").unwrap();
     assert_eq!(parcel.bytes, bytes);
+    fits_into_any_room(&value, &bytes);
     assert_eq!(unpack_data::<T>(&bytes).unwrap(), value);
     assert_eq!(unpack::<T>(parcel).unwrap(), value);
+}
+
+/// Wherever the room ends, the bytes are the same.
+#[track_caller]
+fn fits_into_any_room<T: Message>(value: &T, bytes: &[u8]) {
+    for length in (0..100).chain([bytes.len().saturating_sub(1), bytes.len(), bytes.len() + 1]) {
+        let (mut room, mut long) = (vec![0; length], vec![7; length % 3 * 20]);
+        match pack_data_into(value, "a test", &mut room, &mut long).unwrap() {
+            Some(length) => assert_eq!(room[..length], *bytes),
+            None => assert_eq!(long, bytes),
+        }
+        assert!(length < bytes.len() || room.starts_with(bytes), "a room of {length} bytes is not used");
+    }
 }
 
 #[test]

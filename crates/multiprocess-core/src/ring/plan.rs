@@ -50,6 +50,8 @@ pub(super) use sizes::{CELL, CLASSES, PAGE};
 
 /// What is there of a message in its cell: all of it, or where it lies.
 pub(super) const INLINE: u64 = CELL - 16;
+/// The most bytes of a message that lies in its cell.
+pub const SHORT: usize = INLINE as usize;
 pub(super) const INLINE_WORDS: usize = (INLINE / 8) as usize;
 
 pub(super) const TAIL: u64 = 0;

@@ -39,12 +39,44 @@ impl<'a> Ring<'a> {
         read: impl FnOnce(&Incoming<'_>) -> R,
     ) -> Option<R> {
         let me = world.me();
-        let (at, slept) = match self.take(me, true) {
+        let (at, slept) = match self.take(me) {
             Some(at) => (at, false),
             None => self.take_slowly(me, world, wait)?,
         };
-        let mut words = [0; INLINE_WORDS];
-        let message = self.empty(at, me, &mut words);
+        Some(self.hand_over((at, slept), me, world, read))
+    }
+
+    /// Takes the next message if there is one at once: `read` gets it, or comes back.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    ///
+    /// # Crash
+    ///
+    /// As [`receive`](Ring::receive).
+    #[inline]
+    pub fn receive_now<R, F: FnOnce(&Incoming<'_>) -> R>(&self, world: &impl Environment, read: F) -> Result<R, F> {
+        let me = world.me();
+        match self.take_first(me).or_else(|| self.take(me)) {
+            Some(at) => Ok(self.hand_over((at, false), me, world, read)),
+            None => Err(read),
+        }
+    }
+
+    /// Gives the message that this process has taken to `read`; it may have slept before.
+    #[inline(always)]
+    fn hand_over<R>(
+        &self,
+        (at, slept): (Position, bool),
+        me: Owner,
+        world: &impl Environment,
+        read: impl FnOnce(&Incoming<'_>) -> R,
+    ) -> R {
+        let offset = self.plan.cell(at.index());
+        // All of them: to find out how many are needed would take longer.
+        let words = core::array::from_fn(|place| self.memory.load(offset + 16 + 8 * place as u64));
+        let message = self.empty(at, me, &words);
         let _finish = Finish { ring: self, world, message: &message };
         self.pass(plan::HEAD, at);
         // Pairs with `ring.await_room`.
@@ -55,23 +87,18 @@ impl<'a> Ring<'a> {
         if slept && self.items().is_awaited() && !self.is_empty() {
             self.items().wake(1, world);
         }
-        Some(read(&message))
+        read(&message)
     }
 
-    /// Copies the message out of the cell that this process holds, or holds its blocks, and frees the cell.
+    /// Holds the blocks of the message if it has some, and frees its cell, from which `words` were read.
     #[inline]
-    fn empty<'i>(&'i self, at: Position, me: Owner, words: &'i mut [u64; INLINE_WORDS]) -> Incoming<'i> {
-        let offset = self.plan.cell(at.index());
-        let length = self.memory.load(offset + 8);
-        let mut chain = Chain::none(0);
-        let mut damaged = false;
-        if length <= INLINE {
-            let used = length.div_ceil(8) as usize;
-            for (place, word) in (0..).zip(&mut words[..used]) {
-                *word = self.memory.load(offset + 16 + 8 * place);
-            }
-        } else {
-            (chain, damaged) = self.take_over(length, self.memory.load(offset + 16), at, me);
+    fn empty<'i>(&'i self, at: Position, me: Owner, words: &'i [u64; INLINE_WORDS]) -> Incoming<'i> {
+        let length = self.memory.load(self.plan.cell(at.index()) + 8);
+        let (mut chain, mut damaged) = (Chain::none(0), false);
+        if length > INLINE {
+            let count;
+            (count, damaged) = self.take_over(length, words[0], at, me);
+            chain = Chain { class: plan::class_of(length), first: words[0], count };
         }
         // Release: pairs with `ring.claim`; what was read from the cell was read before. Nobody else changes what a
         // living process reads.
@@ -79,32 +106,35 @@ impl<'a> Ring<'a> {
         Incoming::new(self, if damaged { 0 } else { length }, damaged, words, chain)
     }
 
-    /// Holds the blocks of a message; those there are, and whether some are not.
+    /// Holds the blocks of a message; how many there are, and whether some are not.
     #[cold]
-    pub(super) fn take_over(&self, length: u64, first: u64, at: Position, me: Owner) -> (Chain, bool) {
+    pub(super) fn take_over(&self, length: u64, first: u64, at: Position, me: Owner) -> (u64, bool) {
         if length > Plan::MESSAGE_MAX {
-            return (Chain::none(0), true);
+            return (0, true);
         }
-        let class = plan::class_of(length);
-        let pool = self.pool(class);
+        let pool = self.pool(plan::class_of(length));
         let wanted = pool.blocks(length);
         let count = pool.take_over(first, wanted, at, me);
-        (Chain { class, first, count }, count < wanted)
+        (count, count < wanted)
     }
 
-    /// Takes the first message that is there: tried at once, or only if it looks as if it were.
+    /// Takes the message to which the hint points, if it is there.
     #[inline]
-    pub(super) fn take(&self, me: Owner, at_once: bool) -> Option<Position> {
+    fn take_first(&self, me: Owner) -> Option<Position> {
+        let at = self.position(plan::HEAD);
+        (self.is_there(at) && self.take_cell(at, me).is_ok()).then_some(at)
+    }
+
+    /// Takes the first message that is there.
+    pub(super) fn take(&self, me: Owner) -> Option<Position> {
         let mut at = self.position(plan::HEAD);
         for _ in 0..PASSED {
             if !self.is_there(at) {
                 return None;
             }
-            let word = self.cell(at);
-            let mut seen = if at_once { cell::full(at) } else { word.load(Relaxed) };
+            let mut seen = self.cell(at).load(Relaxed);
             if seen == cell::full(at) {
-                // Acquire: pairs with `ring.publish`. Release: pairs with `ring.probe`.
-                match word.compare_exchange(seen, cell::reading(at, me), order!("ring.take", AcqRel), Relaxed) {
+                match self.take_cell(at, me) {
                     Ok(_) => return Some(at),
                     Err(now) => seen = now,
                 }
@@ -118,6 +148,14 @@ impl<'a> Ring<'a> {
         None
     }
 
+    /// Takes the message in the cell of `at` if it is there; how the cell was.
+    #[inline]
+    fn take_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
+        // Acquire: pairs with `ring.publish`. Release: pairs with `ring.probe`.
+        let order = order!("ring.take", AcqRel);
+        self.cell(at).compare_exchange(cell::full(at), cell::reading(at, me), order, Relaxed)
+    }
+
     /// Waits for a message; whether it slept.
     #[cold]
     fn take_slowly(&self, me: Owner, world: &impl Environment, wait: &mut impl Wait) -> Option<(Position, bool)> {
@@ -126,19 +164,19 @@ impl<'a> Ring<'a> {
             match wait.step() {
                 Step::Retry => {}
                 Step::Probe => self.probe(world),
-                Step::TimedOut => return self.take(me, false).map(|at| (at, slept)),
+                Step::TimedOut => return self.take(me).map(|at| (at, slept)),
                 Step::Sleep => {
                     let announced = self.items().announce();
                     // Pairs with `ring.sent`.
                     fence!("ring.await_item");
-                    match self.take(me, false) {
+                    match self.take(me) {
                         Some(at) => return Some((at, slept)),
                         None => wait.sleep(self.items().0, announced),
                     }
                     slept = true;
                 }
             }
-            if let Some(at) = self.take(me, false) {
+            if let Some(at) = self.take(me) {
                 return Some((at, slept));
             }
         }

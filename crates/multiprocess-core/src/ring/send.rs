@@ -1,7 +1,7 @@
 //! Putting a message into the ring.
 
 use super::cell::{self, Seen};
-use super::plan::{self, INLINE, PAGE};
+use super::plan::{self, INLINE, PAGE, SHORT};
 use super::pool::{Chain, Shortage};
 use super::position::Position;
 use super::{PASSED, Ring};
@@ -34,8 +34,8 @@ pub(super) enum Blocked {
 /// What is written into a cell.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'b> {
-    /// All of a message that fits.
-    Short(&'b [u8]),
+    /// All of a message that fits, and how much of the room it takes.
+    Short(&'b [u8; SHORT], usize),
     /// Where a longer one lies, and its length.
     Long(Chain, u64),
 }
@@ -115,13 +115,28 @@ impl<'a> Ring<'a> {
         if length > INLINE {
             return self.send_large(head, body, world, wait, &mut grow);
         }
-        if head.is_empty() {
-            return self.enqueue(Content::Short(body), world, wait, &mut grow);
-        }
-        let mut whole = [0; INLINE as usize];
-        whole[..head.len()].copy_from_slice(head);
-        whole[head.len()..length as usize].copy_from_slice(body);
-        self.enqueue(Content::Short(&whole[..length as usize]), world, wait, &mut grow)
+        let mut room = [0; SHORT];
+        room[..head.len()].copy_from_slice(head);
+        room[head.len()..length as usize].copy_from_slice(body);
+        self.enqueue(Content::Short(&room, length as usize), world, wait, &mut grow)
+    }
+
+    /// Sends the first `length` bytes of `room` as one message if there is a cell for it at once, whose memory is there.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    ///
+    /// # Crash
+    ///
+    /// As [`send`](Ring::send).
+    #[inline]
+    pub fn send_now(&self, room: &[u8; SHORT], length: usize, world: &impl Environment) -> bool {
+        assert!(length <= SHORT, "a short message");
+        let me = world.me();
+        let Some(at) = self.claim_first(me).or_else(|| self.claim(me).ok()) else { return false };
+        self.publish(at, Content::Short(room, length), world);
+        true
     }
 
     #[cold]
@@ -164,10 +179,20 @@ impl<'a> Ring<'a> {
         grow: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<(), Refused> {
         let me = world.me();
-        let (at, slept) = match self.claim(me, true) {
+        let (at, slept) = match self.claim(me) {
             Ok(at) => (at, false),
             Err(blocked) => self.claim_slowly(blocked, me, world, wait, grow)?,
         };
+        self.publish(at, content, world);
+        if slept && self.room().is_awaited() && !self.is_full() {
+            self.room().wake(1, world);
+        }
+        Ok(())
+    }
+
+    /// Fills the cell that this process holds, and tells who waits for a message.
+    #[inline]
+    fn publish(&self, at: Position, content: Content<'_>, world: &impl Environment) {
         self.write(at, content);
         // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
         self.cell(at).store(cell::full(at), order!("ring.publish", Release));
@@ -177,29 +202,21 @@ impl<'a> Ring<'a> {
         if self.items().is_awaited() {
             self.items().wake(1, world);
         }
-        if slept && self.room().is_awaited() && !self.is_full() {
-            self.room().wake(1, world);
-        }
-        Ok(())
     }
 
     /// Writes what the cell that this process holds is to contain.
     ///
     /// The bytes of a short message are read here and not before: they have just been written, one or a few at a time, and
-    /// to read several of them at once would have to wait for that, had not the exchange that claimed the cell done so.
+    /// to read several of them at once would have to wait for that, had not the exchange that claimed the cell done so. All
+    /// of its room is: to find out how many words that must be would take longer than a few more.
     #[inline]
     pub(super) fn write(&self, at: Position, content: Content<'_>) {
         let offset = self.plan.cell(at.index());
         match content {
-            Content::Short(bytes) => {
-                self.memory.store(offset + 8, bytes.len() as u64);
-                let (words, rest) = bytes.as_chunks::<8>();
-                for (place, word) in (2..).zip(words) {
+            Content::Short(room, length) => {
+                self.memory.store(offset + 8, length as u64);
+                for (place, word) in (2..).zip(room.as_chunks::<8>().0) {
                     self.memory.store(offset + 8 * place, u64::from_ne_bytes(*word));
-                }
-                if !rest.is_empty() {
-                    let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-                    self.memory.store(offset + 16 + 8 * words.len() as u64, last.to_le());
                 }
             }
             Content::Long(chain, length) => {
@@ -210,19 +227,23 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Claims the first cell that is free: tried at once, or only if it looks free.
+    /// Claims the cell to which the hint points, if that is free.
     #[inline]
-    pub(super) fn claim(&self, me: Owner, at_once: bool) -> Result<Position, Blocked> {
+    fn claim_first(&self, me: Owner) -> Option<Position> {
+        let at = self.position(plan::TAIL);
+        (self.is_there(at) && self.claim_cell(at, me).is_ok()).then_some(at)
+    }
+
+    /// Claims the first cell that is free.
+    pub(super) fn claim(&self, me: Owner) -> Result<Position, Blocked> {
         let mut at = self.position(plan::TAIL);
         for _ in 0..PASSED {
             if !self.is_there(at) {
                 return Err(Blocked::Absent(at));
             }
-            let word = self.cell(at);
-            let mut seen = if at_once { cell::free(at) } else { word.load(Relaxed) };
+            let mut seen = self.cell(at).load(Relaxed);
             if seen == cell::free(at) {
-                // Acquire: pairs with `ring.free` and `ring.bury`. Release: pairs with `ring.probe`.
-                match word.compare_exchange(seen, cell::writing(at, me), order!("ring.claim", AcqRel), Relaxed) {
+                match self.claim_cell(at, me) {
                     Ok(_) => return Ok(at),
                     Err(now) => seen = now,
                 }
@@ -234,6 +255,14 @@ impl<'a> Ring<'a> {
             }
         }
         Err(Blocked::Full)
+    }
+
+    /// Claims the cell of `at` if it is free; how it was.
+    #[inline]
+    fn claim_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
+        // Acquire: pairs with `ring.free` and `ring.bury`. Release: pairs with `ring.probe`.
+        let order = order!("ring.claim", AcqRel);
+        self.cell(at).compare_exchange(cell::free(at), cell::writing(at, me), order, Relaxed)
     }
 
     /// Waits for a cell; whether it slept.
@@ -263,7 +292,7 @@ impl<'a> Ring<'a> {
                     }
                 }
             }
-            match (self.claim(me, false), announced) {
+            match (self.claim(me), announced) {
                 (Ok(at), _) => return Ok((at, slept)),
                 (Err(Blocked::Full), Some(announced)) => {
                     wait.sleep(self.room().0, announced);
@@ -276,7 +305,7 @@ impl<'a> Ring<'a> {
 
     /// The last look.
     fn claim_at_last(&self, me: Owner) -> Result<Position, Refused> {
-        self.claim(me, false).map_err(|_| Refused::Full)
+        self.claim(me).map_err(|_| Refused::Full)
     }
 
     /// Asks for memory behind the cell of `at`.

@@ -1,7 +1,7 @@
 //! The first steps of a call, for models in which its process is killed right after them.
 
 use super::send::{Content, Held};
-use super::{Ring, plan};
+use super::{Ring, SHORT, plan};
 use crate::wait::{Environment, Wait};
 
 /// How far a call comes.
@@ -22,8 +22,10 @@ impl Ring<'_> {
     pub fn send_until(&self, until: Until, bytes: &[u8], world: &impl Environment, wait: &mut impl Wait) {
         let length = bytes.len() as u64;
         if length <= plan::INLINE {
-            let at = self.claim(world.me(), true).expect("there is room");
-            return self.write(at, Content::Short(bytes));
+            let at = self.claim(world.me()).expect("there is room");
+            let mut room = [0; SHORT];
+            room[..bytes.len()].copy_from_slice(bytes);
+            return self.write(at, Content::Short(&room, bytes.len()));
         }
         // Others may have the blocks: then it does not come so far.
         let mut held = Held::none(self, world, length);
@@ -32,7 +34,7 @@ impl Ring<'_> {
         }
         self.fill(held.chain, &[], bytes);
         if until == Until::Written {
-            let at = self.claim(world.me(), true).expect("there is room");
+            let at = self.claim(world.me()).expect("there is room");
             self.write(at, Content::Long(held.chain, length));
         }
         core::mem::forget(held);
@@ -53,7 +55,7 @@ impl Ring<'_> {
 
     /// A call of `receive` that ends early.
     pub fn receive_until(&self, until: Until, world: &impl Environment) {
-        let at = self.take(world.me(), true).expect("there is a message");
+        let at = self.take(world.me()).expect("there is a message");
         let offset = self.plan.cell(at.index());
         let length = self.memory.load(offset + 8);
         if until == Until::TakenOver && length > plan::INLINE {

@@ -28,7 +28,7 @@ impl<'r, 'de> Variant<'r, 'de> {
         variants: &'static [&'static str],
     ) -> Result<Variant<'r, 'de>, Failure> {
         let index = reader.number()?;
-        let mark: [u8; 2] = reader.leaf()?;
+        let mark: [u8; 2] = reader.chunk()?;
         let is_sent = |variant: &&&'static str| Mark::EMPTY.with(variant).bytes() == mark;
         // Without skipped variants and aliases the place is the index; the search is for those with.
         if let Some(variant) = variants.get(index).filter(is_sent) {

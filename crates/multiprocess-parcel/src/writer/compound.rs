@@ -205,7 +205,7 @@ impl<'w, 'c> Fields<'w, 'c> {
 
     #[inline]
     fn finish(self) -> Result<Written, Failure> {
-        if let Some(place) = self.writer.postcard.output.0[self.mark_at..].first_chunk_mut() {
+        if let Some(place) = self.writer.postcard.output.since(self.mark_at).first_chunk_mut() {
             *place = self.mark.bytes();
         }
         self.writer.leave(self.left, self.name)

@@ -15,7 +15,7 @@ fn a_sender_that_dies_while_it_writes_leaves_no_hole() {
         for number in 0..before {
             send(ring, &[number], &me).unwrap();
         }
-        ring.claim(OTHER, true).unwrap();
+        ring.claim(OTHER).unwrap();
         for number in before..2 {
             send(ring, &[number], &me).unwrap();
         }
@@ -44,7 +44,7 @@ fn a_sender_s_cell_is_found_by_senders_too() {
     for number in 0..20_000_u32 {
         // So many laps that the bits of the lap in an owner's word come again.
         if number % 1000 == 0 {
-            ring.claim(OTHER, true).unwrap();
+            ring.claim(OTHER).unwrap();
             assert_eq!(send(ring, &[1], &me), Err(Refused::Full));
             me.dead.set(Some(OTHER));
         }
@@ -61,7 +61,7 @@ fn a_receiver_that_dies_while_it_reads_loses_one_message() {
     for number in 0..3 {
         send(ring, &[number], &me).unwrap();
     }
-    ring.take(OTHER, true).unwrap();
+    ring.take(OTHER).unwrap();
     assert_eq!(ring.len(), 2);
     assert_eq!(send(ring, &[3], &me), Err(Refused::Full));
     me.dead.set(Some(OTHER));
@@ -80,15 +80,15 @@ fn all_cells_can_be_held_by_the_dead() {
         send(ring, &[number], &me).unwrap();
     }
     for _ in 0..5 {
-        ring.take(OTHER, true).unwrap();
+        ring.take(OTHER).unwrap();
     }
     me.dead.set(Some(OTHER));
     assert_eq!(send(ring, &[9], &me), Ok(()));
     assert_eq!(receive(ring, &me), Some(vec![9]));
     for _ in 0..5 {
-        ring.claim(NEWCOMER, true).unwrap_or_else(|_| {
+        ring.claim(NEWCOMER).unwrap_or_else(|_| {
             ring.probe(&me);
-            ring.claim(NEWCOMER, true).unwrap()
+            ring.claim(NEWCOMER).unwrap()
         });
     }
     assert_eq!((receive(ring, &me), send(ring, &[1], &me)), (None, Err(Refused::Full)));
@@ -103,12 +103,12 @@ fn a_newcomer_in_the_slot_keeps_what_it_holds() {
     let (heap, me) = (heap(1), process(ME));
     let ring = heap.ring();
     me.dead.set(Some(OTHER));
-    ring.claim(NEWCOMER, true).unwrap();
+    ring.claim(NEWCOMER).unwrap();
     assert_eq!((receive(ring, &me), send(ring, &[1], &me)), (None, Err(Refused::Full)));
     me.dead.set(Some(NEWCOMER));
     send(ring, &[1], &me).unwrap();
     me.dead.set(Some(OTHER));
-    ring.take(NEWCOMER, true).unwrap();
+    ring.take(NEWCOMER).unwrap();
     assert_eq!(send(ring, &[1], &me), Err(Refused::Full));
 }
 
@@ -116,7 +116,7 @@ fn a_newcomer_in_the_slot_keeps_what_it_holds() {
 fn the_dead_are_buried_with_a_wake_up_for_all() {
     let (heap, me) = (heap(2), process(ME));
     let ring = heap.ring();
-    ring.claim(OTHER, true).unwrap();
+    ring.claim(OTHER).unwrap();
     let (items, room) = (ring.announce_receiver().0, ring.announce_sender().0);
     me.dead.set(Some(OTHER));
     ring.probe(&me);
@@ -150,7 +150,7 @@ fn blocks_come_back_from_whatever_step_a_sender_died_at() {
     // Held; claimed; queued.
     hold(ring, 1000, &other);
     let chain = hold(ring, 1000, &other);
-    let at = ring.claim(OTHER, true).unwrap();
+    let at = ring.claim(OTHER).unwrap();
     ring.pool(chain.class).queue(chain.first, chain.count, at);
     assert_eq!(all_blocks(ring, 1000, &me), all - 2);
     me.dead.set(Some(OTHER));
@@ -166,11 +166,11 @@ fn who_is_in_want_of_blocks_finds_those_of_cells_that_nobody_comes_to() {
         let bytes = message(300_000, 1);
         if sends {
             let chain = hold(ring, bytes.len() as u64, &other);
-            let at = ring.claim(OTHER, true).unwrap();
+            let at = ring.claim(OTHER).unwrap();
             ring.write(at, Content::Long(chain, bytes.len() as u64));
         } else {
             send(ring, &bytes, &me).unwrap();
-            ring.take(OTHER, true).unwrap();
+            ring.take(OTHER).unwrap();
         }
         // There is room for messages, and memory for one of that length.
         let again = || ring.send(&[], &bytes, &me, &mut none(), |_, _| false);
@@ -191,7 +191,7 @@ fn blocks_come_back_from_whatever_step_a_receiver_died_at() {
     for step in 0..3 {
         send(ring, &message(3 * 8448, 1), &other).unwrap();
         send(ring, &message(3 * 8448, 2), &other).unwrap();
-        let at = ring.take(OTHER, true).unwrap();
+        let at = ring.take(OTHER).unwrap();
         let first = heap.ring().memory.load(heap.plan.cell(at.index()) + 16);
         // All blocks are queued still; one of them is held; all are, and the cell is free.
         match step {

@@ -113,7 +113,7 @@ fn laps_begin_again_after_the_last() {
             lags(plan::HEAD);
             assert_eq!((ring.len(), ring.is_empty()), (0, true));
             // Who is killed in its turn.
-            let at = ring.claim(OTHER, true).unwrap();
+            let at = ring.claim(OTHER).unwrap();
             me.dead.set(Some(OTHER));
             assert_eq!((receive(ring, &me), ring.len()), (None, 0), "{at:?}");
             me.dead.set(None);
