@@ -46,23 +46,33 @@ pub(crate) enum Offer {
     Spin(SharedMemory),
 }
 
+/// What sends to the other side, and what receives from it.
+pub(crate) struct Pair<S, R>(S, R);
+
 type IpcNumbers = (IpcSender<u64>, IpcReceiver<u64>);
 type IpcBytes = (IpcBytesSender, IpcBytesReceiver);
+type IceoryxPublisher = Publisher<ipc_threadsafe::Service, [u8], ()>;
+type IceoryxSubscriber = Subscriber<ipc_threadsafe::Service, [u8], ()>;
 
 /// One end of a link in both directions.
 pub(crate) enum End {
-    Numbers(Sender<u64>, Receiver<u64>),
-    Bytes(Sender<Vec<u8>>, Receiver<Vec<u8>>),
-    Borrowed(Sender<Vec<u8>>, Receiver<Vec<u8>>, RefCell<Vec<u8>>),
-    IpcNumbers(IpcNumbers),
-    IpcBytes(IpcBytes),
-    Iceoryx(Publisher<ipc_threadsafe::Service, [u8], ()>, Subscriber<ipc_threadsafe::Service, [u8], ()>),
-    Files(File, File),
-    /// The word, and whether this is the first end.
-    Spin(SharedMemory, bool),
-    Crossbeam(crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>),
-    CrossbeamNumbers(crossbeam::Sender<u64>, crossbeam::Receiver<u64>),
+    Numbers(Pair<Sender<u64>, Receiver<u64>>),
+    Bytes(Pair<Sender<Vec<u8>>, Receiver<Vec<u8>>>),
+    Borrowed(Borrowed),
+    IpcNumbers(Pair<IpcSender<u64>, IpcReceiver<u64>>),
+    IpcBytes(Pair<IpcBytesSender, IpcBytesReceiver>),
+    Iceoryx(Pair<IceoryxPublisher, IceoryxSubscriber>),
+    Files(Pair<File, File>),
+    Spin(Spin),
+    Crossbeam(Pair<crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>>),
+    CrossbeamNumbers(Pair<crossbeam::Sender<u64>, crossbeam::Receiver<u64>>),
 }
+
+/// The same channel as for other bytes, used with borrowed ones and a vector that is used again.
+pub(crate) struct Borrowed(Sender<Vec<u8>>, Receiver<Vec<u8>>, RefCell<Vec<u8>>);
+
+/// The word, and whether this is the first end.
+pub(crate) struct Spin(SharedMemory, bool);
 
 /// This side of a link that is being made: some kinds have their end only when the partner has its own.
 pub(crate) enum Waiting {
@@ -77,7 +87,7 @@ pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
         Kind::Ours if length == SMALL => {
             let (a, b) = (channel::bounded(window(length)), channel::bounded(window(length)));
             let ((to, their_from), (their_to, from)) = (a.expect("a channel"), b.expect("a channel"));
-            (Waiting::End(End::Numbers(to, from)), Offer::Numbers(their_to, their_from))
+            (Waiting::End(End::Numbers(Pair(to, from))), Offer::Numbers(their_to, their_from))
         }
         Kind::Ours | Kind::OursBorrowed => {
             let (a, b) = (channel::bounded(window(length)), channel::bounded(window(length)));
@@ -107,19 +117,18 @@ pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
             let (their_from, to) = std::io::pipe().expect("a pipe");
             let file = |end: std::os::fd::OwnedFd| File::from(end);
             let offer = Offer::Files(Fd(their_to.into()), Fd(their_from.into()));
-            (Waiting::End(End::Files(file(to.into()), file(from.into()))), offer)
+            (Waiting::End(End::Files(Pair(file(to.into()), file(from.into())))), offer)
         }
         Kind::SocketPair => {
             let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
             let again = theirs.try_clone().expect("a descriptor");
-            let end = End::Files(File::from(std::os::fd::OwnedFd::from(ours.try_clone().expect("a descriptor"))), {
-                File::from(std::os::fd::OwnedFd::from(ours))
-            });
-            (Waiting::End(end), Offer::Files(Fd(theirs.into()), Fd(again.into())))
+            let file = |end: std::os::unix::net::UnixStream| File::from(std::os::fd::OwnedFd::from(end));
+            let end = Pair(file(ours.try_clone().expect("a descriptor")), file(ours));
+            (Waiting::End(End::Files(end)), Offer::Files(Fd(theirs.into()), Fd(again.into())))
         }
         Kind::Spin => {
             let memory = SharedMemory::new(4096).expect("shared memory");
-            (Waiting::End(End::Spin(memory.clone(), true)), Offer::Spin(memory))
+            (Waiting::End(End::Spin(Spin(memory.clone(), true))), Offer::Spin(memory))
         }
     }
 }
@@ -128,10 +137,10 @@ pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
 pub(crate) fn crossbeam(length: usize) -> (End, End) {
     if length == SMALL {
         let ((a, b), (c, d)) = (crossbeam::bounded(window(length)), crossbeam::bounded(window(length)));
-        return (End::CrossbeamNumbers(a, d), End::CrossbeamNumbers(c, b));
+        return (End::CrossbeamNumbers(Pair(a, d)), End::CrossbeamNumbers(Pair(c, b)));
     }
     let ((a, b), (c, d)) = (crossbeam::bounded(window(length)), crossbeam::bounded(window(length)));
-    (End::Crossbeam(a, d), End::Crossbeam(c, b))
+    (End::Crossbeam(Pair(a, d)), End::Crossbeam(Pair(c, b)))
 }
 
 /// A publisher that waits for its subscriber, and a subscriber.
@@ -147,7 +156,7 @@ fn iceoryx(to: &str, from: &str, length: usize) -> End {
     let publisher = to.publisher_builder().initial_max_slice_len(length);
     let publisher = publisher.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered).create();
     let subscriber = from.subscriber_builder().create();
-    End::Iceoryx(publisher.expect("a publisher"), subscriber.expect("a subscriber"))
+    End::Iceoryx(Pair(publisher.expect("a publisher"), subscriber.expect("a subscriber")))
 }
 
 impl Waiting {
@@ -155,8 +164,8 @@ impl Waiting {
     pub(crate) fn end(self) -> End {
         match self {
             Waiting::End(end) => end,
-            Waiting::Numbers(server) => End::IpcNumbers(server.accept().expect("a partner").1.0),
-            Waiting::Bytes(server) => End::IpcBytes(server.accept().expect("a partner").1.0),
+            Waiting::Numbers(server) => End::ipc_numbers(server.accept().expect("a partner").1.0),
+            Waiting::Bytes(server) => End::ipc_bytes(server.accept().expect("a partner").1.0),
         }
     }
 }
@@ -165,78 +174,145 @@ impl Offer {
     /// The partner's end.
     pub(crate) fn end(self) -> End {
         match self {
-            Offer::Numbers(to, from) => End::Numbers(to, from),
+            Offer::Numbers(to, from) => End::Numbers(Pair(to, from)),
             Offer::Bytes(to, from, borrows) => End::bytes(to, from, borrows),
             Offer::IpcChannel(name, SMALL) => {
                 let ((to, their_from), (their_to, from)) = (ipc::channel().expect("a"), ipc::channel().expect("b"));
                 let server = IpcSender::connect(name).expect("the server of ipc-channel");
                 server.send(((their_to, their_from), ())).expect("the other side");
-                End::IpcNumbers((to, from))
+                End::ipc_numbers((to, from))
             }
             Offer::IpcChannel(name, _) => {
                 let (a, b) = (ipc::bytes_channel().expect("a"), ipc::bytes_channel().expect("b"));
                 let ((to, their_from), (their_to, from)) = (a, b);
                 let server = IpcSender::connect(name).expect("the server of ipc-channel");
                 server.send(((their_to, their_from), ())).expect("the other side");
-                End::IpcBytes((to, from))
+                End::ipc_bytes((to, from))
             }
             Offer::Iceoryx([to, from], length) => iceoryx(&to, &from, length),
-            Offer::Files(Fd(to), Fd(from)) => End::Files(File::from(to), File::from(from)),
-            Offer::Spin(memory) => End::Spin(memory, false),
+            Offer::Files(Fd(to), Fd(from)) => End::Files(Pair(File::from(to), File::from(from))),
+            Offer::Spin(memory) => End::Spin(Spin(memory, false)),
         }
     }
 }
 
-impl End {
-    fn bytes(to: Sender<Vec<u8>>, from: Receiver<Vec<u8>>, borrows: bool) -> End {
-        if borrows { End::Borrowed(to, from, RefCell::default()) } else { End::Bytes(to, from) }
-    }
-
+/// What can be done with one end, whatever its kind. A loop over it is made for each kind, so that none pays for a choice.
+pub(crate) trait Link {
     /// Sends the bytes as one message; a number, where the link carries numbers.
-    pub(crate) fn send(&self, bytes: &[u8]) {
-        match self {
-            End::Numbers(to, _) => to.send(bytes.len() as u64).expect("a receiver"),
-            End::Bytes(to, _) => to.send(bytes.to_vec()).expect("a receiver"),
-            End::Borrowed(to, ..) => to.send_bytes(bytes).expect("a receiver"),
-            End::IpcNumbers((to, _)) => to.send(bytes.len() as u64).expect("a receiver"),
-            End::IpcBytes((to, _)) => to.send(bytes).expect("a receiver"),
-            End::Iceoryx(to, _) => {
-                let sample = to.loan_slice_uninit(bytes.len()).expect("a sample");
-                sample.write_from_slice(bytes).send().expect("a subscriber");
-            }
-            End::Files(to, _) => (&*to).write_all(bytes).expect("a reader"),
-            End::Spin(memory, first) => turn(memory).store(u64::from(*first), Release),
-            End::Crossbeam(to, _) => to.send(bytes.to_vec()).expect("a receiver"),
-            End::CrossbeamNumbers(to, _) => to.send(bytes.len() as u64).expect("a receiver"),
-        }
-    }
+    fn send(&self, bytes: &[u8]);
 
     /// Takes one message; `buffer` is as long as the message, and holds it where the link fills buffers.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) {
+    fn receive(&self, buffer: &mut [u8]);
+}
+
+/// Something that is done with one end.
+pub(crate) trait Part {
+    fn play(&self, link: &impl Link);
+}
+
+impl End {
+    fn bytes(to: Sender<Vec<u8>>, from: Receiver<Vec<u8>>, borrows: bool) -> End {
+        if borrows { End::Borrowed(Borrowed(to, from, RefCell::default())) } else { End::Bytes(Pair(to, from)) }
+    }
+
+    fn ipc_numbers((to, from): IpcNumbers) -> End {
+        End::IpcNumbers(Pair(to, from))
+    }
+
+    fn ipc_bytes((to, from): IpcBytes) -> End {
+        End::IpcBytes(Pair(to, from))
+    }
+
+    pub(crate) fn play(&self, part: &impl Part) {
         match self {
-            End::Numbers(_, from) => _ = from.recv().expect("a sender"),
-            End::Bytes(_, from) => _ = from.recv().expect("a sender"),
-            End::Borrowed(_, from, bytes) => from.recv_into(&mut bytes.borrow_mut()).expect("a sender"),
-            End::IpcNumbers((_, from)) => _ = from.recv().expect("a sender"),
-            End::IpcBytes((_, from)) => _ = from.recv().expect("a sender"),
-            End::Iceoryx(_, from) => {
-                let mut looks = 0;
-                let sample = loop {
-                    match from.receive().expect("a publisher") {
-                        Some(sample) => break sample,
-                        None => rest(&mut looks),
-                    }
-                };
-                buffer.copy_from_slice(sample.payload());
+            End::Numbers(link) => part.play(link),
+            End::Bytes(link) => part.play(link),
+            End::Borrowed(link) => part.play(link),
+            End::IpcNumbers(link) => part.play(link),
+            End::IpcBytes(link) => part.play(link),
+            End::Iceoryx(link) => part.play(link),
+            End::Files(link) => part.play(link),
+            End::Spin(link) => part.play(link),
+            End::Crossbeam(link) => part.play(link),
+            End::CrossbeamNumbers(link) => part.play(link),
+        }
+    }
+}
+
+/// Links that take a value and give one back.
+macro_rules! values {
+    ($($sender:ty, $receiver:ty, $value:expr;)*) => { $(
+        impl Link for Pair<$sender, $receiver> {
+            fn send(&self, bytes: &[u8]) {
+                self.0.send($value(bytes)).expect("a receiver");
             }
-            End::Files(_, from) => (&*from).read_exact(buffer).expect("a writer"),
-            End::Spin(memory, first) => {
-                while turn(memory).load(Acquire) == u64::from(*first) {
-                    std::hint::spin_loop();
-                }
+
+            fn receive(&self, _: &mut [u8]) {
+                _ = self.1.recv().expect("a sender");
             }
-            End::Crossbeam(_, from) => _ = from.recv().expect("a sender"),
-            End::CrossbeamNumbers(_, from) => _ = from.recv().expect("a sender"),
+        }
+    )* };
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.len() as u64
+}
+
+values! {
+    Sender<u64>, Receiver<u64>, number;
+    IpcSender<u64>, IpcReceiver<u64>, number;
+    crossbeam::Sender<u64>, crossbeam::Receiver<u64>, number;
+    Sender<Vec<u8>>, Receiver<Vec<u8>>, <[u8]>::to_vec;
+    crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>, <[u8]>::to_vec;
+    IpcBytesSender, IpcBytesReceiver, std::convert::identity;
+}
+
+impl Link for Borrowed {
+    fn send(&self, bytes: &[u8]) {
+        self.0.send_bytes(bytes).expect("a receiver");
+    }
+
+    fn receive(&self, _: &mut [u8]) {
+        self.1.recv_into(&mut self.2.borrow_mut()).expect("a sender");
+    }
+}
+
+impl Link for Pair<IceoryxPublisher, IceoryxSubscriber> {
+    fn send(&self, bytes: &[u8]) {
+        let sample = self.0.loan_slice_uninit(bytes.len()).expect("a sample");
+        sample.write_from_slice(bytes).send().expect("a subscriber");
+    }
+
+    fn receive(&self, buffer: &mut [u8]) {
+        let mut looks = 0;
+        let sample = loop {
+            match self.1.receive().expect("a publisher") {
+                Some(sample) => break sample,
+                None => rest(&mut looks),
+            }
+        };
+        buffer.copy_from_slice(sample.payload());
+    }
+}
+
+impl Link for Pair<File, File> {
+    fn send(&self, bytes: &[u8]) {
+        (&self.0).write_all(bytes).expect("a reader");
+    }
+
+    fn receive(&self, buffer: &mut [u8]) {
+        (&self.1).read_exact(buffer).expect("a writer");
+    }
+}
+
+impl Link for Spin {
+    fn send(&self, _: &[u8]) {
+        turn(&self.0).store(u64::from(self.1), Release);
+    }
+
+    fn receive(&self, _: &mut [u8]) {
+        while turn(&self.0).load(Acquire) == u64::from(self.1) {
+            std::hint::spin_loop();
         }
     }
 }
