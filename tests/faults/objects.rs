@@ -17,6 +17,7 @@ fn call_of_the_maker_fails() {
         "memory",
         "memory-create",
         "memory-open",
+        "channel",
         "queue",
     ];
     mishaps(&[&locks[..], &others[..]].concat(), &["fork-server"]);

@@ -14,6 +14,7 @@ use std::{env, fs};
 multiprocess_tests::for_each_start_method![
     child_changes_its_own_surroundings,
     siblings_change_different_ones,
+    child_that_may_make_short_files_has_channels,
     child_with_little_address_space_has_channels,
 ];
 
@@ -58,21 +59,42 @@ fn siblings_change_different_ones(method: StartMethod) {
 
 /// A channel whose longest messages would not fit into what this process may map, with a message in it.
 fn make_channel_in_little_space() -> Receiver<Vec<u8>> {
-    let too_long = vec![0; 1 << 30];
     let mapped = fs::read_to_string("/proc/self/statm").expect("a process can read its size");
     let pages: u64 = mapped.split_whitespace().next().and_then(|pages| pages.parse().ok()).expect("a number");
     let mut limit = getrlimit(Resource::As);
     limit.current = Some(pages * page_size() as u64 + (500 << 20));
     setrlimit(Resource::As, limit).expect("a soft limit may sink");
+    // One channel leaves room for others, and for what is no channel.
+    let others: Vec<_> = (0..8).map(|_| bounded::<u8>(1000).expect("another channel")).collect();
+    let memory = vec![1_u8; 64 << 20];
+    let rx = make_channel_with_less_room_than(64 << 20);
+    drop((others, memory));
+    rx
+}
+
+/// The same where this process may only make files that are shorter than a channel.
+fn make_channel_of_short_files() -> Receiver<Vec<u8>> {
+    let mut limit = getrlimit(Resource::Fsize);
+    limit.current = Some(300 << 20);
+    setrlimit(Resource::Fsize, limit).expect("a soft limit may sink");
+    make_channel_with_less_room_than(300 << 20)
+}
+
+fn make_channel_with_less_room_than(length: usize) -> Receiver<Vec<u8>> {
     let (tx, rx) = bounded::<Vec<u8>>(1000).expect("a channel with less room");
     for length in [0, 5000, 100_000, 1 << 20, 8 << 20] {
         tx.send(vec![7; length]).expect("there is room");
         assert_eq!(rx.recv().expect("it was sent").len(), length);
     }
     tx.send_bytes(&[0]).expect("there is room");
-    let error = tx.send_bytes(&too_long).expect_err("there is no such room");
+    let error = tx.send_bytes(&vec![0; length]).expect_err("there is no such room");
     assert!(error.to_string().contains("bytes, where a channel takes"), "{error}");
     rx
+}
+
+fn child_that_may_make_short_files_has_channels(method: StartMethod) {
+    let rx = start(method, make_channel_of_short_files, ()).join().expect("the child returns");
+    assert_eq!(rx.recv().expect("it was sent"), [0]);
 }
 
 fn child_with_little_address_space_has_channels(method: StartMethod) {

@@ -27,6 +27,9 @@ struct Head {
     table: [Peer; SLOTS as usize],
 }
 
+/// If this process may map only so much, a channel takes no more of it than this part.
+const PARTS: u64 = 16;
+
 /// Where the ring begins.
 const RING: usize = size_of::<Head>();
 const _: () = assert!(RING.is_multiple_of(128) && (SLOTS as usize).is_multiple_of(SPREAD));
@@ -72,20 +75,14 @@ impl Channel {
                        still lived; a capacity of 1, and an answer, can";
             return Err(Error::new(ErrorKind::Other, why));
         }
-        let mut halvings = 0;
-        loop {
-            let plan = plan(capacity as u64, halvings)
-                .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")))?;
-            match Segment::anonymous(shape(plan, flavour), |_| ()) {
-                Ok(segment) => return Ok(Channel::of(segment, plan, flavour)),
-                // The program may be allowed less address space.
-                Err(_) if halvings < u64::from(Plan::HALVINGS_MAX) => halvings += 1,
-                Err(error) => return Err(error),
-            }
+        let plans = (0..=u64::from(Plan::HALVINGS_MAX)).map_while(|halvings| plan(capacity as u64, halvings));
+        if plans.clone().next().is_none() {
+            return Err(Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")));
         }
+        Channel::arrived(Segment::anonymous_where_it_fits(plans.map(|plan| shape(plan, flavour)), PARTS)?)
     }
 
-    /// The channel that a segment holds which came from another process.
+    /// The channel that a segment holds, which may have come from another process.
     pub(crate) fn arrived(segment: Segment) -> Result<Channel, Error> {
         let found = segment.shape();
         if found.kind != KIND {

@@ -5,7 +5,7 @@
 
 use crate::end::{End, Unreceived, Unsent};
 use multiprocess_core::ring::{Incoming, SHORT};
-use multiprocess_parcel::{pack_data_into, unpack_data, varint};
+use multiprocess_parcel::{pack_data_into, pack_data_onto, unpack_data, varint};
 use multiprocess_shm::Patience;
 use multiprocess_sys::{Error, ErrorKind};
 use serde::Serialize;
@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use std::any::{TypeId, type_name};
 use std::cell::Cell;
 use std::mem::{ManuallyDrop, needs_drop};
+
+/// What refuses handles.
+const CARRIER: &str = "a queue";
 
 /// A thread keeps no more room than this for its next message.
 const ROOM_MAX: usize = 1 << 20;
@@ -63,25 +66,32 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     if let Some(bytes) = as_bytes(value) {
         return send_bytes(end, bytes, patience);
     }
+    if !is_short::<T>() && end.expects_long() {
+        return send_expecting_long(end, value, patience);
+    }
     let (mut short, mut long) = ([0; SHORT], Vec::new());
-    let room = if !is_short::<T>() && end.expects_long() {
-        take_room(&mut long);
-        &mut []
-    } else {
-        &mut short[..]
-    };
-    match pack_data_into(value, "a queue", room, &mut long).map_err(Unsent::Failed)? {
+    match pack_data_into(value, CARRIER, &mut short, &mut long, take_room).map_err(Unsent::Failed)? {
         Some(length) => end.send_short(&short, length, patience),
         None => send_long(end, long, patience),
     }
 }
 
-/// Whether a value is mostly short when it is encoded: what owns nothing is as long as it is.
+/// Whether a value is short when it is encoded, but for some: it owns nothing and is short itself.
 const fn is_short<T>() -> bool {
     !needs_drop::<T>() && size_of::<T>() <= SHORT
 }
 
-/// Sends a message that is in the room of this thread, or becomes it.
+/// The same where a long message has been before: it is encoded where there is room for one.
+#[inline(never)]
+fn send_expecting_long<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+    let mut bytes = Vec::new();
+    take_room(&mut bytes);
+    bytes.clear();
+    pack_data_onto(value, CARRIER, &mut bytes).map_err(Unsent::Failed)?;
+    send_long(end, bytes, patience)
+}
+
+/// Sends what is in the room of this thread.
 #[inline(never)]
 fn send_long(end: &End, bytes: Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     end.sent_where_long_is_expected(bytes.len());

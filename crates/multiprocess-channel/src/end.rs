@@ -226,7 +226,7 @@ impl End {
         }
     }
 
-    /// Sends a message that has to wait, or is not to be copied once more.
+    /// Sends a message that may have to wait, or is not encoded in room for a short one.
     #[inline(never)]
     fn put(&self, me: Owner, head: &[u8], body: &[u8], patience: impl Fn() -> Patience) -> Result<(), Unsent> {
         let (channel, mut failure) = (&self.channel, None);

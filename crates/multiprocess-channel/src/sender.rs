@@ -27,8 +27,10 @@ use std::time::{Duration, Instant};
 /// A channel keeps the memory that its messages have needed at once; where many have more than a kilobyte, up to 4 MiB more (and no
 /// more than half a megabyte for each message that it holds) for those up to 32 KiB, and as much for those up to 128 KiB.
 /// A message has up to a gibibyte, and those of a channel that are longer than 128 KiB have 2 to 8 GiB together: of the longest, one or a few
-/// find room at a time, although [`is_full`](Sender::is_full) still says no. A program that may not map so much (RLIMIT_AS,
-/// setrlimit(2)) gets a channel with half of that, or a quarter, and so on, and shorter messages where that is less than a gibibyte.
+/// find room at a time, although [`is_full`](Sender::is_full) still says no. A program that may map only so much (RLIMIT_AS,
+/// setrlimit(2)) gets a channel with half of that, or a quarter, and so on, which takes no more than a sixteenth of what it may map,
+/// and shorter messages where that is less than a gibibyte. Each process that has a channel maps it in two or three places
+/// (`vm.max_map_count` limits how many there can be, proc_sys_vm(5)).
 ///
 /// # Examples
 ///

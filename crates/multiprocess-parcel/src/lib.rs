@@ -199,8 +199,8 @@ pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
     })
 }
 
-/// As [`pack_data`], but into `room`: how many bytes it has taken. `None`: it was too short, or it is empty, and all of them are
-/// in `bytes`, whose capacity is used; what was in there is gone.
+/// As [`pack_data`], but into `room`: how many bytes of it that takes. `None`: it is too short, and all are in `bytes`, in place
+/// of what was there. `prepare` is called before `bytes` is used: it may give it memory.
 ///
 /// # Examples
 ///
@@ -208,11 +208,11 @@ pub fn pack_data_onto<T: Serialize + ?Sized>(value: &T, carrier: &str, bytes: &m
 /// use multiprocess_parcel::{pack_data, pack_data_into};
 ///
 /// let (mut room, mut bytes) = ([0; 16], Vec::new());
-/// assert_eq!(pack_data_into(&7u64, "a queue", &mut room, &mut bytes)?, Some(1));
+/// assert_eq!(pack_data_into(&7u64, "a queue", &mut room, &mut bytes, |_| {})?, Some(1));
 /// assert_eq!(room[..1], pack_data(&7u64, "a queue")?);
 ///
 /// let text = "a text that is longer than the room";
-/// assert_eq!(pack_data_into(text, "a queue", &mut room, &mut bytes)?, None);
+/// assert_eq!(pack_data_into(text, "a queue", &mut room, &mut bytes, |bytes| bytes.reserve(100))?, None);
 /// assert_eq!(bytes, pack_data(text, "a queue")?);
 /// # Ok::<(), multiprocess_sys::Error>(())
 /// ```
@@ -226,9 +226,9 @@ pub fn pack_data_into<T: Serialize + ?Sized>(
     carrier: &str,
     room: &mut [u8],
     bytes: &mut Vec<u8>,
+    prepare: fn(&mut Vec<u8>),
 ) -> Result<Option<usize>, Error> {
-    bytes.clear();
-    let mut writer = Writer::in_room(carrier, room, bytes);
+    let mut writer = Writer::in_room(carrier, room, bytes, prepare);
     let written = value.serialize(&mut writer).and_then(|_| writer.finish());
     let length = writer.length_in_room();
     writer.end();

@@ -1,6 +1,7 @@
 //! The reader: a deserializer around postcard's that believes no byte before it has checked it.
 //!
-//! Postcard reads the leaves; what has parts is read here, because each part must pass through this deserializer again.
+//! Postcard reads most leaves, and says what is wrong with numbers, which are read here because that is faster. What has parts
+//! is read here too, because each part must pass through this deserializer again.
 //! A type may hide the failure of a value inside it and go on with a default. Once that has left the bytes in an unknown
 //! place, all that follows would be read from the wrong place: the reader remembers it and refuses the whole.
 
@@ -70,27 +71,29 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads a number of up to so many bytes that is not greater than `most`.
-    ///
-    /// Postcard is asked about all that is not one; it knows what is wrong.
+    /// Reads a number, of one byte nearly always. Postcard is asked about what is not one, or too large: it knows what is wrong.
     #[inline]
     fn varint<T: Deserialize<'de> + TryFrom<u64>>(&mut self) -> Result<T, Failure> {
-        let most = (size_of::<T>() * 8).div_ceil(7);
-        if let Some((number, length)) = varint::read(&self.bytes[..self.bytes.len().min(most)])
-            && let Ok(number) = T::try_from(number)
-        {
-            self.bytes = &self.bytes[length..];
-            return Ok(number);
-        }
-        self.leaf()
+        self.convert(|number| T::try_from(number).ok())
     }
 
-    /// The same with a sign.
+    /// The same with a sign, which is the lowest bit.
     #[inline]
     fn signed<T: Deserialize<'de> + TryFrom<i64>>(&mut self) -> Result<T, Failure> {
-        let most = (size_of::<T>() * 8).div_ceil(7);
-        if let Some((number, length)) = varint::read(&self.bytes[..self.bytes.len().min(most)])
-            && let Ok(number) = T::try_from((number >> 1) as i64 ^ -((number & 1) as i64))
+        self.convert(|number| T::try_from((number >> 1) as i64 ^ -((number & 1) as i64)).ok())
+    }
+
+    #[inline]
+    fn convert<T: Deserialize<'de>>(&mut self, convert: impl Fn(u64) -> Option<T>) -> Result<T, Failure> {
+        if let [byte @ ..0x80, rest @ ..] = self.bytes
+            && let Some(number) = convert(u64::from(*byte))
+        {
+            self.bytes = rest;
+            return Ok(number);
+        }
+        let longest = (size_of::<T>() * 8).div_ceil(7);
+        if let Some((number, length)) = varint::read(&self.bytes[..self.bytes.len().min(longest)])
+            && let Some(number) = convert(number)
         {
             self.bytes = &self.bytes[length..];
             return Ok(number);
@@ -113,10 +116,6 @@ impl<'de> Reader<'de> {
     /// A count or an index.
     #[inline]
     fn number(&mut self) -> Result<usize, Failure> {
-        if let [byte @ ..0x80, rest @ ..] = self.bytes {
-            self.bytes = rest;
-            return Ok(usize::from(*byte));
-        }
         let number = self.varint::<u64>()?;
         usize::try_from(number).map_err(|_| self.refuse(Failure::new("the bytes hold too large a number")))
     }

@@ -1,4 +1,4 @@
-//! Numbers as parcels write them: seven bits a byte, the lowest first, with the highest bit in all bytes but the last. For
+//! Numbers as parcels write them: seven bits a byte, the lowest first, with the highest bit in all bytes but the last. Also for
 //! those who read or write the length of bytes in a parcel by themselves.
 
 /// The most bytes that a number takes.

@@ -9,7 +9,7 @@ mod octet;
 mod output;
 
 use std::any::type_name;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::mem;
 
 use multiprocess_sys::handle::OwnedHandle;
@@ -22,11 +22,11 @@ use crate::wire::{DEPTH_MAX, EMPTY_MAX, HANDLE, HANDLES_TRAVEL, Mark, SHARED};
 use crate::{Kept, handle};
 use compound::{Elements, Entries, Fields, Values};
 use octet::Octet;
-use output::Output;
+pub(crate) use output::{Behind, Output, Room};
 
 /// The bytes of one message and all that is counted while they are written.
-pub(crate) struct Writer<'c> {
-    postcard: postcard::Serializer<Output<'c>>,
+pub(crate) struct Writer<'c, O: Output> {
+    postcard: postcard::Serializer<O>,
     /// What handles need; there once one was met, because most messages have none and are to be begun and ended at once.
     luggage: Option<Box<Luggage>>,
     /// The name of a carrier that takes no handles.
@@ -50,21 +50,36 @@ struct Luggage {
 /// The proof that a value was written to its end.
 pub(crate) struct Written(());
 
-impl<'c> Writer<'c> {
+impl<'c> Writer<'c, Behind<'c>> {
     /// Writes behind what is in `bytes`.
     #[inline]
-    pub(crate) fn new(carrier: Option<&'c str>, bytes: &'c mut Vec<u8>) -> Writer<'c> {
-        Writer::to(carrier, Output::behind(bytes))
+    pub(crate) fn new(carrier: Option<&'c str>, bytes: &'c mut Vec<u8>) -> Self {
+        Writer::to(carrier, Behind(bytes))
+    }
+}
+
+impl<'c> Writer<'c, Room<'c>> {
+    /// Writes into `room`, or, if that is too short, into `bytes`, after a call of `prepare`.
+    #[inline]
+    pub(crate) fn in_room(
+        carrier: &'c str,
+        room: &'c mut [u8],
+        bytes: &'c mut Vec<u8>,
+        prepare: fn(&mut Vec<u8>),
+    ) -> Self {
+        Writer::to(Some(carrier), Room::new(room, bytes, prepare))
     }
 
-    /// Writes into `room`, or, if that is too short, into `bytes`, which is empty.
+    /// How much of the room was written to; `None`: all is in the vector.
     #[inline]
-    pub(crate) fn in_room(carrier: &'c str, room: &'c mut [u8], bytes: &'c mut Vec<u8>) -> Writer<'c> {
-        Writer::to(Some(carrier), Output::into_room(room, bytes))
+    pub(crate) fn length_in_room(&self) -> Option<usize> {
+        self.postcard.output.length()
     }
+}
 
+impl<'c, O: Output> Writer<'c, O> {
     #[inline]
-    fn to(carrier: Option<&'c str>, output: Output<'c>) -> Writer<'c> {
+    fn to(carrier: Option<&'c str>, output: O) -> Writer<'c, O> {
         Writer {
             postcard: postcard::Serializer { output },
             luggage: None,
@@ -79,12 +94,6 @@ impl<'c> Writer<'c> {
     #[inline]
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         if self.broken { Err(Failure::hidden()) } else { Ok(()) }
-    }
-
-    /// The bytes that the room holds; `None`: they are in the vector.
-    #[inline]
-    pub(crate) fn length_in_room(&self) -> Option<usize> {
-        self.postcard.output.in_room()
     }
 
     /// The handles of what was written, and what goes after them.
@@ -233,16 +242,16 @@ const fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
-impl<'w, 'c> Serializer for &'w mut Writer<'c> {
+impl<'w, 'c, O: Output> Serializer for &'w mut Writer<'c, O> {
     type Ok = Written;
     type Error = Failure;
-    type SerializeSeq = Elements<'w, 'c>;
-    type SerializeTuple = Values<'w, 'c>;
-    type SerializeTupleStruct = Values<'w, 'c>;
-    type SerializeTupleVariant = Values<'w, 'c>;
-    type SerializeMap = Entries<'w, 'c>;
-    type SerializeStruct = Fields<'w, 'c>;
-    type SerializeStructVariant = Fields<'w, 'c>;
+    type SerializeSeq = Elements<'w, 'c, O>;
+    type SerializeTuple = Values<'w, 'c, O>;
+    type SerializeTupleStruct = Values<'w, 'c, O>;
+    type SerializeTupleVariant = Values<'w, 'c, O>;
+    type SerializeMap = Entries<'w, 'c, O>;
+    type SerializeStruct = Fields<'w, 'c, O>;
+    type SerializeStructVariant = Fields<'w, 'c, O>;
 
     leaves! {
         serialize_bool bool;
@@ -323,19 +332,19 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     }
 
     #[inline]
-    fn serialize_seq(self, len: Option<usize>) -> Result<Elements<'w, 'c>, Failure> {
+    fn serialize_seq(self, len: Option<usize>) -> Result<Elements<'w, 'c, O>, Failure> {
         let len = len.ok_or_else(|| Failure::new("a sequence does not tell its length beforehand"))?;
         self.number(len);
         Elements::begin(self, len)
     }
 
     #[inline]
-    fn serialize_tuple(self, len: usize) -> Result<Values<'w, 'c>, Failure> {
+    fn serialize_tuple(self, len: usize) -> Result<Values<'w, 'c, O>, Failure> {
         Values::begin(self, "a tuple", len)
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Values<'w, 'c>, Failure> {
+    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Values<'w, 'c, O>, Failure> {
         self.number(len);
         Values::begin(self, name, len)
     }
@@ -347,14 +356,14 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         index: u32,
         variant: &'static str,
         len: usize,
-    ) -> Result<Values<'w, 'c>, Failure> {
+    ) -> Result<Values<'w, 'c, O>, Failure> {
         self.variant(index, variant)?;
         self.number(len);
         Values::begin(self, variant, len)
     }
 
     #[inline]
-    fn serialize_map(self, len: Option<usize>) -> Result<Entries<'w, 'c>, Failure> {
+    fn serialize_map(self, len: Option<usize>) -> Result<Entries<'w, 'c, O>, Failure> {
         let unknown = "a map does not tell its length beforehand, as with `#[serde(flatten)]`";
         let len = len.ok_or_else(|| Failure::new(unknown))?;
         self.number(len);
@@ -362,7 +371,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'w, 'c>, Failure> {
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'w, 'c, O>, Failure> {
         Fields::begin(self, name, len)
     }
 
@@ -373,7 +382,7 @@ impl<'w, 'c> Serializer for &'w mut Writer<'c> {
         index: u32,
         variant: &'static str,
         len: usize,
-    ) -> Result<Fields<'w, 'c>, Failure> {
+    ) -> Result<Fields<'w, 'c, O>, Failure> {
         self.variant(index, variant)?;
         Fields::begin(self, variant, len)
     }

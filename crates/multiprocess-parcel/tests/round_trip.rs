@@ -31,7 +31,7 @@ fn trip<T: Message + PartialEq + Debug>(value: T) {
 fn fits_into_any_room<T: Message>(value: &T, bytes: &[u8]) {
     for length in (0..100).chain([bytes.len().saturating_sub(1), bytes.len(), bytes.len() + 1]) {
         let (mut room, mut long) = (vec![0; length], vec![7; length % 3 * 20]);
-        match pack_data_into(value, "a test", &mut room, &mut long).unwrap() {
+        match pack_data_into(value, "a test", &mut room, &mut long, |bytes| bytes.extend([7; 9])).unwrap() {
             Some(length) => assert_eq!(room[..length], *bytes),
             None => assert_eq!(long, bytes),
         }

@@ -28,6 +28,7 @@ use multiprocess_core::work::{Board, INLINE, Slot};
 use multiprocess_shm::{Segment, Shape};
 use multiprocess_sys::{Error, ErrorKind};
 use std::collections::VecDeque;
+use std::iter::successors;
 use std::ops::Range;
 
 /// What the header of a pool's segment says.
@@ -36,6 +37,8 @@ const KIND: u32 = 49;
 /// How much address space a pool takes at most, and how little an area may have.
 const SPACE: u64 = 1 << 38;
 const AREA_MIN: u64 = 1 << 20;
+/// If this process may map only so much, a pool takes no more of it than this part.
+const PARTS: u64 = 4;
 
 /// Areas begin at multiples of this.
 const PAGE: u64 = 1 << 16;
@@ -55,6 +58,12 @@ const LARGER: u32 = 3;
 /// A length that is believed without asking how much memory there is.
 const LONG: u64 = 1 << 20;
 
+/// The segment of a pool whose board has so many bytes; `None`: it cannot be so long.
+fn shape(board: u64, slots: u64, lanes: u64, area: u64) -> Option<Shape> {
+    let length = area.checked_mul(lanes + 1)?.checked_add(board)?;
+    Some(Shape { kind: KIND, length, reserved: board, parameters: [slots, lanes, area, 0] })
+}
+
 /// A pool's segment, as one process sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
@@ -73,21 +82,13 @@ impl Memory {
             Error::new(ErrorKind::TooLarge, format!("making a pool of {lanes} workers, where at most {most} can be"))
         })?;
         let board = (board as u64 * 8).next_multiple_of(PAGE);
-        let mut area = (SPACE / (lanes as u64 + 1)).max(AREA_MIN) / PAGE * PAGE;
-        loop {
-            let length = board + (lanes as u64 + 1) * area;
-            let shape =
-                Shape { kind: KIND, length, reserved: board, parameters: [slots as u64, lanes as u64, area, 0] };
-            match Segment::anonymous(shape, |_| {}) {
-                Ok(segment) => return Ok(Memory { segment, slots, lanes, area }),
-                // The program may be allowed less address space.
-                Err(_) if area / 2 >= AREA_MIN => area = area / 2 / PAGE * PAGE,
-                Err(error) => return Err(error),
-            }
-        }
+        let largest = (SPACE / (lanes as u64 + 1)).max(AREA_MIN) / PAGE * PAGE;
+        let areas = successors(Some(largest), |area| (area / 2 >= AREA_MIN).then_some(area / 2 / PAGE * PAGE));
+        let shapes = areas.map_while(|area| shape(board, slots as u64, lanes as u64, area));
+        Memory::of(Segment::anonymous_where_it_fits(shapes, PARTS)?)
     }
 
-    /// The memory in a segment that somebody else has made.
+    /// The memory in a segment, which somebody else may have made.
     pub(crate) fn of(segment: Segment) -> Result<Memory, Error> {
         let shape = *segment.shape();
         let damaged = || Error::new(ErrorKind::Damaged, "attaching to the memory of a pool");
@@ -97,9 +98,8 @@ impl Memory {
         let [slots, lanes, area, _] = shape.parameters;
         let (slots, lanes) = (usize::try_from(slots), usize::try_from(lanes));
         let (Ok(slots), Ok(lanes)) = (slots, lanes) else { return Err(damaged()) };
-        let board = Board::length(slots, lanes).ok_or_else(damaged)? as u64 * 8;
-        let areas = area.checked_mul(lanes as u64 + 1).ok_or_else(damaged)?;
-        if shape.length.checked_sub(areas) != Some(board.next_multiple_of(PAGE)) {
+        let board = (Board::length(slots, lanes).ok_or_else(damaged)? as u64 * 8).next_multiple_of(PAGE);
+        if self::shape(board, slots as u64, lanes as u64, area) != Some(shape) {
             return Err(damaged());
         }
         Ok(Memory { segment, slots, lanes, area })

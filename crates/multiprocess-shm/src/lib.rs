@@ -4,6 +4,7 @@
 mod attach_lock;
 mod attachments;
 mod copying;
+mod fitting;
 mod flight;
 mod inspection;
 mod liveness;

@@ -97,14 +97,14 @@ pub(crate) struct Inner {
     pub(crate) cell: Cell,
 }
 
-// SAFETY: the pointer is to the payload in `map`, which may be shared, and which lives as long as the value.
+// SAFETY: the pointer is to the payload in `maps`, which may be shared, and which lives as long as the value.
 unsafe impl Send for Inner {}
 // SAFETY: the same.
 unsafe impl Sync for Inner {}
 
 impl Inner {
     pub(crate) fn table(&self) -> Table<'_> {
-        Table::new(&self.maps, &self.header, &self.has_all_slots)
+        Table::new(self.maps.whole(), &self.header, &self.has_all_slots)
     }
 }
 
@@ -280,7 +280,7 @@ impl Segment {
     #[doc(hidden)]
     pub fn front(&self) -> NonNull<u8> {
         // SAFETY: the payload begins inside the mapping, or at its end if nothing of it is reserved.
-        unsafe { self.0.maps.front().start().add(self.0.header.payload_offset() as usize) }
+        unsafe { self.0.maps.front(self.kept()).start().add(self.0.header.payload_offset() as usize) }
     }
 
     /// The payload as words, without the last bytes if they are no whole word. Other processes may write to them at any time.
@@ -434,13 +434,13 @@ impl Segment {
     ) -> Result<Segment, Error> {
         let maps = Mappings::new(memory.as_fd(), header)?;
         let reserved = header.payload_offset() + header.reserved();
-        maps.front().reserve(Some(memory.as_fd()), 0, reserved)?;
+        maps.whole().reserve(Some(memory.as_fd()), 0, reserved)?;
         let own = byte_lock::open_anew(memory.as_fd())?;
         let segment = Segment::of(maps, Kept::new(memory)?, header, entry, reserved)?;
         segment.attach(|| Ok(own))?;
         init(&segment);
         let bytes = header.encode();
-        let start = segment.0.maps.front().start().as_ptr();
+        let start = segment.0.maps.whole().start().as_ptr();
         // SAFETY: the mapping is longer than a header, the two do not overlap, and nobody reads a header before it is finished.
         unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(segment)

@@ -36,12 +36,11 @@
 //! a socket or a lock on a descriptor that copies inherit outlives its owner; a descriptor per object could be closed by the program. A
 //! lock held by a mapping has none of this, and asking costs one system call, only when somebody waits already.
 
-use crate::mappings::Mappings;
 use multiprocess_core::Owner;
 use multiprocess_core::layout::{FIRST_SLOTS, HINT, Header, SLOT_SIZE, SLOTS};
 use multiprocess_sys::birth::Birth;
 use multiprocess_sys::handle::{BorrowedHandle, OwnedHandle};
-use multiprocess_sys::map::Pin;
+use multiprocess_sys::map::{Map, Pin};
 use multiprocess_sys::{Error, ErrorKind, byte_lock};
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -76,7 +75,7 @@ const _: () = assert!(SLOTS <= Owner::SLOTS);
 /// The slots of one segment.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
-    maps: &'a Mappings,
+    map: &'a Map,
     header: &'a Header,
     has_all: &'a AtomicBool,
 }
@@ -97,10 +96,9 @@ impl Slot {
 
 impl<'a> Table<'a> {
     /// The table in a mapped segment. `has_all` remembers that the slots behind the payload are there.
-    pub(crate) fn new(maps: &'a Mappings, header: &'a Header, has_all: &'a AtomicBool) -> Table<'a> {
-        assert!(maps.whole().length() >= header.total(), "a mapping of a whole segment");
-        assert!(maps.front().length() >= header.payload_offset(), "a mapping of what stands before the payload");
-        Table { maps, header, has_all }
+    pub(crate) fn new(map: &'a Map, header: &'a Header, has_all: &'a AtomicBool) -> Table<'a> {
+        assert!(map.length() >= header.total(), "a mapping of a whole segment");
+        Table { map, header, has_all }
     }
 
     /// Claims a slot for this process through `own`, a description that nobody else has.
@@ -160,12 +158,11 @@ impl<'a> Table<'a> {
         let offset = self.header.slot_offset(slot).expect("a slot of the table");
         if slot >= FIRST_SLOTS && !self.has_all.load(Relaxed) {
             let start = self.header.slots_offset();
-            self.maps.whole().reserve(None, start, self.header.total() - start)?;
+            self.map.reserve(None, start, self.header.total() - start)?;
             self.has_all.store(true, Relaxed); // the pages are there by then, for every thread
         }
-        let map = if slot < FIRST_SLOTS { self.maps.front() } else { self.maps.whole() };
-        // SAFETY: `new` checked that the mappings hold what stands before the payload and the whole segment, and the slot is one of it.
-        let entry = unsafe { map.start().add(offset as usize) };
+        // SAFETY: `new` checked that the mapping holds the whole segment, and the slot is one of it.
+        let entry = unsafe { self.map.start().add(offset as usize) };
         // SAFETY: aligned, since the mapping is aligned to a page and all offsets to 16; mapped as long as the table is borrowed;
         // made of atomics, which other processes may change at any time to anything.
         Ok(unsafe { entry.cast::<Entry>().as_ref() })
@@ -173,7 +170,7 @@ impl<'a> Table<'a> {
 
     fn hint(&self) -> &AtomicU32 {
         // SAFETY: `new` checked that the mapping is longer.
-        let hint = unsafe { self.maps.front().start().add(HINT) };
+        let hint = unsafe { self.map.start().add(HINT) };
         // SAFETY: aligned to four, mapped as long as the table is borrowed, and used as an atomic by everybody.
         unsafe { hint.cast::<AtomicU32>().as_ref() }
     }
@@ -204,7 +201,7 @@ mod tests {
     /// Memory with the room of a segment, and what a table needs.
     struct Memory {
         handle: OwnedHandle,
-        maps: Mappings,
+        map: Map,
         header: Header,
         has_all: AtomicBool,
     }
@@ -213,12 +210,12 @@ mod tests {
         fn new() -> Memory {
             let header = Header::new(1, 1, 1, [0; 4], map::page_size()).unwrap();
             let handle = map::anonymous(header.total()).unwrap();
-            let maps = Mappings::new(handle.as_fd(), &header).unwrap();
-            Memory { handle, maps, header, has_all: AtomicBool::new(false) }
+            let map = Map::shared(handle.as_fd(), header.total()).unwrap();
+            Memory { handle, map, header, has_all: AtomicBool::new(false) }
         }
 
         fn table(&self) -> Table<'_> {
-            Table::new(&self.maps, &self.header, &self.has_all)
+            Table::new(&self.map, &self.header, &self.has_all)
         }
 
         fn claim(&self) -> Result<Slot, Error> {

@@ -3,3 +3,4 @@
 pub use crate::imp::map::{
     Map, Pin, anonymous, anonymous_size, check_reserved, in_use, page_size, read_start, size, wiped_words,
 };
+pub use crate::imp::space::{is_too_long, space_limit};

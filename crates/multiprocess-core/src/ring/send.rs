@@ -206,9 +206,9 @@ impl<'a> Ring<'a> {
 
     /// Writes what the cell that this process holds is to contain.
     ///
-    /// The bytes of a short message are read here and not before: they have just been written, one or a few at a time, and
+    /// The room of a short message is read here and not before: it has just been written to, one or a few bytes at a time, and
     /// to read several of them at once would have to wait for that, had not the exchange that claimed the cell done so. All
-    /// of its room is: to find out how many words that must be would take longer than a few more.
+    /// of it is read: to find out how many words that must be would take longer than a few more.
     #[inline]
     pub(super) fn write(&self, at: Position, content: Content<'_>) {
         let offset = self.plan.cell(at.index());

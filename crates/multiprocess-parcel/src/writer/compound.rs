@@ -6,11 +6,11 @@ use serde::ser::{
     SerializeTupleVariant,
 };
 
-use super::{Writer, Written};
+use super::{Output, Writer, Written};
 use crate::failure::Failure;
 use crate::wire::{EMPTY_MAX, Mark};
 
-impl Writer<'_> {
+impl<O: Output> Writer<'_, O> {
     /// Counts an element or entry that began at `start` and took no bytes.
     #[inline]
     fn charge(&mut self, start: usize) -> Result<(), Failure> {
@@ -47,20 +47,20 @@ impl Writer<'_> {
 }
 
 /// A sequence: its number of elements is data, so those that take no bytes are counted.
-pub(crate) struct Elements<'w, 'c> {
-    writer: &'w mut Writer<'c>,
+pub(crate) struct Elements<'w, 'c, O: Output> {
+    writer: &'w mut Writer<'c, O>,
     left: usize,
 }
 
-impl<'w, 'c> Elements<'w, 'c> {
+impl<'w, 'c, O: Output> Elements<'w, 'c, O> {
     #[inline]
-    pub(super) fn begin(writer: &'w mut Writer<'c>, left: usize) -> Result<Elements<'w, 'c>, Failure> {
+    pub(super) fn begin(writer: &'w mut Writer<'c, O>, left: usize) -> Result<Elements<'w, 'c, O>, Failure> {
         writer.enter()?;
         Ok(Elements { writer, left })
     }
 }
 
-impl SerializeSeq for Elements<'_, '_> {
+impl<O: Output> SerializeSeq for Elements<'_, '_, O> {
     type Ok = Written;
     type Error = Failure;
 
@@ -79,16 +79,16 @@ impl SerializeSeq for Elements<'_, '_> {
 }
 
 /// A map: keys and values by turns.
-pub(crate) struct Entries<'w, 'c> {
-    writer: &'w mut Writer<'c>,
+pub(crate) struct Entries<'w, 'c, O: Output> {
+    writer: &'w mut Writer<'c, O>,
     left: usize,
     start: usize,
     value_due: bool,
 }
 
-impl<'w, 'c> Entries<'w, 'c> {
+impl<'w, 'c, O: Output> Entries<'w, 'c, O> {
     #[inline]
-    pub(super) fn begin(writer: &'w mut Writer<'c>, left: usize) -> Result<Entries<'w, 'c>, Failure> {
+    pub(super) fn begin(writer: &'w mut Writer<'c, O>, left: usize) -> Result<Entries<'w, 'c, O>, Failure> {
         writer.enter()?;
         Ok(Entries { writer, left, start: 0, value_due: false })
     }
@@ -100,7 +100,7 @@ impl<'w, 'c> Entries<'w, 'c> {
     }
 }
 
-impl SerializeMap for Entries<'_, '_> {
+impl<O: Output> SerializeMap for Entries<'_, '_, O> {
     type Ok = Written;
     type Error = Failure;
 
@@ -135,19 +135,19 @@ impl SerializeMap for Entries<'_, '_> {
 }
 
 /// A tuple, tuple struct or tuple variant: values without names, in a number that the type tells.
-pub(crate) struct Values<'w, 'c> {
-    writer: &'w mut Writer<'c>,
+pub(crate) struct Values<'w, 'c, O: Output> {
+    writer: &'w mut Writer<'c, O>,
     name: &'static str,
     left: usize,
 }
 
-impl<'w, 'c> Values<'w, 'c> {
+impl<'w, 'c, O: Output> Values<'w, 'c, O> {
     #[inline]
     pub(super) fn begin(
-        writer: &'w mut Writer<'c>,
+        writer: &'w mut Writer<'c, O>,
         name: &'static str,
         left: usize,
-    ) -> Result<Values<'w, 'c>, Failure> {
+    ) -> Result<Values<'w, 'c, O>, Failure> {
         writer.enter()?;
         Ok(Values { writer, name, left })
     }
@@ -165,21 +165,21 @@ impl<'w, 'c> Values<'w, 'c> {
 }
 
 /// A struct or struct variant: values with names, whose mark stands before them and is filled in at the end.
-pub(crate) struct Fields<'w, 'c> {
-    writer: &'w mut Writer<'c>,
+pub(crate) struct Fields<'w, 'c, O: Output> {
+    writer: &'w mut Writer<'c, O>,
     name: &'static str,
     left: usize,
     mark: Mark,
     mark_at: usize,
 }
 
-impl<'w, 'c> Fields<'w, 'c> {
+impl<'w, 'c, O: Output> Fields<'w, 'c, O> {
     #[inline]
     pub(super) fn begin(
-        writer: &'w mut Writer<'c>,
+        writer: &'w mut Writer<'c, O>,
         name: &'static str,
         left: usize,
-    ) -> Result<Fields<'w, 'c>, Failure> {
+    ) -> Result<Fields<'w, 'c, O>, Failure> {
         writer.enter()?;
         writer.number(left);
         let mark_at = writer.position();
@@ -214,7 +214,7 @@ impl<'w, 'c> Fields<'w, 'c> {
 
 macro_rules! values {
     ($($trait:ident $method:ident;)*) => { $(
-        impl $trait for Values<'_, '_> {
+        impl<O: Output> $trait for Values<'_, '_, O> {
             type Ok = Written;
             type Error = Failure;
 
@@ -239,7 +239,7 @@ values! {
 
 macro_rules! fields {
     ($($trait:ident)*) => { $(
-        impl $trait for Fields<'_, '_> {
+        impl<O: Output> $trait for Fields<'_, '_, O> {
             type Ok = Written;
             type Error = Failure;
 

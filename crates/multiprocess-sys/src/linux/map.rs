@@ -9,9 +9,12 @@ use crate::{Error, ErrorKind, seam};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::process::Resource;
 use std::ffi::c_void;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW);
@@ -57,8 +60,11 @@ pub fn anonymous(length: u64) -> Result<OwnedHandle, Error> {
     Ok(memory)
 }
 
-/// Gives a new file its length.
+/// Gives a new file its length. One that this process may not make would be its end by SIGXFSZ (RLIMIT_FSIZE, setrlimit(2)).
 pub(super) fn set_length(memory: &OwnedHandle, length: u64) -> Result<(), Error> {
+    if rustix::process::getrlimit(Resource::Fsize).current.is_some_and(|most| length > most) {
+        return Err(failed(Errno::FBIG));
+    }
     seam::retry("ftruncate", || rustix::fs::ftruncate(memory, length)).map_err(failed)
 }
 
@@ -245,7 +251,7 @@ impl Map {
         Map::of(seam::call("mmap", map).map_err(failed)?, length)
     }
 
-    fn of(start: *mut c_void, length: usize) -> Result<Map, Error> {
+    pub(super) fn of(start: *mut c_void, length: usize) -> Result<Map, Error> {
         let start =
             NonNull::new(start.cast()).ok_or_else(|| Error::os("mapping memory", io::Error::from(Errno::NOMEM)))?;
         Ok(Map { start, length })
@@ -304,18 +310,21 @@ impl Map {
     }
 }
 
-/// Where the next mapping should lie that is to lie close to others: behind all that were asked for so far, from a place on
-/// where neither programs nor stacks nor what the kernel places by itself is near. It differs from one program to the next
-/// as other addresses do, and no two mappings get the same one.
+/// Where the next mapping should lie that is to lie close to others: behind those that were asked for so far, in a part of the
+/// address space where neither programs nor stacks nor what the kernel places by itself is near. Where in it they begin is
+/// random, as other addresses are. After many they begin again at its beginning: the kernel finds another place for one whose
+/// place is taken.
 fn next_place(length: u64) -> usize {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     const FIRST: u64 = 16 << 40;
     const SPAN: u64 = 4 << 40;
-    let length = length.next_multiple_of(page_size());
-    let random = (&raw const NEXT as u64) % SPAN / page_size() * page_size();
-    let _ = NEXT.compare_exchange(0, FIRST + random, Relaxed, Relaxed);
+    static USED: AtomicU64 = AtomicU64::new(0);
+    static START: OnceLock<u64> = OnceLock::new();
+    // The keys of hash tables are random.
+    let start = START.get_or_init(|| RandomState::new().hash_one(0) % SPAN);
+    let used = USED.fetch_add(length.next_multiple_of(page_size()), Relaxed);
+    let place = FIRST + start.wrapping_add(used) % SPAN / page_size() * page_size();
     // The kernel ignores an address that cannot be.
-    usize::try_from(NEXT.fetch_add(length, Relaxed)).unwrap_or(0)
+    usize::try_from(place).unwrap_or(0)
 }
 
 impl Drop for Map {

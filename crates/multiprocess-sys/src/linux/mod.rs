@@ -27,6 +27,7 @@ pub mod rights;
 mod schedule;
 pub mod settings;
 pub mod signal;
+pub mod space;
 mod status;
 pub mod thread;
 pub mod transport;
