@@ -58,12 +58,13 @@ impl Flavour {
 
 /// The memory of a channel, as one process sees it.
 #[derive(Debug, Clone)]
+#[repr(C)] // what each message needs comes first
 pub(crate) struct Channel {
-    /// In the memory of `segment`, and handed out no longer than that is borrowed.
-    ring: Ring<'static>,
-    /// Likewise.
-    head: &'static Head,
     flavour: Flavour,
+    /// In the memory of `segment`, and handed out no longer than that is borrowed.
+    head: &'static Head,
+    /// Likewise.
+    ring: Ring<'static>,
     segment: Segment,
 }
 

@@ -69,26 +69,29 @@ pub(crate) enum Unreceived {
 }
 
 /// A handle that is counted.
+///
+/// Who uses thousands of them waits for each line of memory that a message needs: what that is comes first, and is together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct End {
-    channel: Channel,
-    sides: Sides,
     /// Who this process is in the segment; zero in a copy that has not taken part yet.
     me_word: &'static AtomicU64,
     /// Under which of its values this handle was counted.
     counted_as: AtomicU64,
-    /// A peer on the other side that was alive when somebody looked last, as a [`Word`].
-    likely: AtomicU64,
-    /// When a sender looks again whether anybody receives, in milliseconds.
-    next_look: AtomicU64,
     /// How many messages it sends until it looks at the clock.
     clock_pause: AtomicU64,
     /// How many ends of processes were known to this one when a sender looked last.
     ends_seen: AtomicU64,
+    channel: Channel,
     /// How many more short messages are sent before a long one is no longer expected.
     long_ahead: AtomicU64,
+    /// When a sender looks again whether anybody receives, in milliseconds.
+    next_look: AtomicU64,
+    /// A peer on the other side that was alive when somebody looked last, as a [`Word`].
+    likely: AtomicU64,
     /// The last tick at which calls without patience looked, and how often: one number.
     looks: AtomicU64,
+    sides: Sides,
 }
 
 impl End {

@@ -146,12 +146,13 @@ const LOOKS: u32 = 8;
 /// assert_eq!(length, Some(5));
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[repr(C)] // what each message needs comes first
 pub struct Ring<'a> {
     /// Where words and cells are reached.
     memory: Memory<'a>,
+    plan: Plan,
     /// Where blocks are, and what belongs to them: the same memory, or another view of it that goes further.
     whole: Memory<'a>,
-    plan: Plan,
 }
 
 impl<'a> Ring<'a> {

@@ -14,6 +14,7 @@ mod mapped {
     #[derive(Debug, Clone, Copy)]
     pub struct Memory<'a> {
         base: NonNull<u8>,
+        #[cfg(debug_assertions)]
         length: u64,
         life: PhantomData<&'a AtomicU64>,
     }
@@ -30,12 +31,20 @@ mod mapped {
         /// There are `length` bytes at `base`, aligned to 8, for `'a`. This process sees them by atomics and such
         /// copies alone.
         pub unsafe fn new(base: NonNull<u8>, length: u64) -> Memory<'a> {
-            Memory { base, length, life: PhantomData }
+            let _ = length;
+            Memory {
+                base,
+                #[cfg(debug_assertions)]
+                length,
+                life: PhantomData,
+            }
         }
 
         #[inline]
         fn at(self, offset: u64, length: u64) -> *mut u8 {
-            debug_assert!(offset + length <= self.length, "{offset} + {length} is outside of {}", self.length);
+            #[cfg(debug_assertions)]
+            assert!(offset + length <= self.length, "{offset} + {length} is outside of {}", self.length);
+            let _ = length;
             self.base.as_ptr().wrapping_add(offset as usize)
         }
 

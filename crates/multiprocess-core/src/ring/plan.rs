@@ -94,6 +94,7 @@ pub(super) struct Class {
 /// assert!(smaller.length() < plan.length() / 4 && smaller.message_max() < plan.message_max());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // what each message needs comes first
 pub struct Plan {
     capacity: u64,
     halvings: u32,
