@@ -71,6 +71,8 @@
 mod cell;
 #[cfg(not(loom))]
 mod copying;
+#[cfg(not(loom))]
+mod example;
 mod incoming;
 mod memory;
 mod plan;
@@ -83,10 +85,14 @@ mod signal;
 mod steps;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod waiting;
 
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub use copying::{load_bytes, store_bytes};
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub use example::{Alone, example};
 pub use incoming::Incoming;
 #[cfg(loom)]
 pub use memory::Store;
@@ -116,34 +122,15 @@ const LOOKS: u32 = 8;
 /// # Examples
 ///
 /// ```
-/// use multiprocess_core::ring::{Plan, Refused, Ring};
-/// # use multiprocess_core::{atomics::AtomicU64, Environment, Owner, Step, Wait};
-/// # struct Alone;
-/// # impl Environment for Alone {
-/// #     fn me(&self) -> Owner { Owner::new(0, 1) }
-/// #     fn is_alive(&self, _: Owner) -> bool { true }
-/// #     fn wake(&self, _: &AtomicU64, _: u32) -> u32 { 0 }
-/// #     fn pid_of(&self, _: Owner) -> u32 { 1 }
-/// # }
-/// # struct Never;
-/// # impl Wait for Never {
-/// #     fn step(&mut self) -> Step { Step::TimedOut }
-/// #     fn sleep(&mut self, _: &AtomicU64, _: u64) {}
-/// # }
-/// // An environment with one process, and a patience that has none.
-/// let (environment, mut patience) = (Alone, Never);
-/// let plan = Plan::new(1).unwrap();
-/// # #[repr(align(128))]
-/// # struct Aligned([u8; 2048]);
-/// # let mut memory = Aligned([0; 2048]);
-/// # let base = std::ptr::NonNull::from(&mut memory).cast();
-/// # assert!(plan.reserved() <= 2048);
-/// // SAFETY: what is reserved is there, and no message is so long that more is asked for.
-/// let ring = unsafe { Ring::at(base, plan) };
-/// assert_eq!(ring.send(b"to ", b"be", &environment, &mut patience, |_, _| false), Ok(()));
-/// assert_eq!(ring.send(b"", b"or", &environment, &mut patience, |_, _| false), Err(Refused::Full));
-/// let length = ring.receive(&environment, &mut patience, |message| message.len());
+/// use multiprocess_core::ring::Refused;
+/// # use multiprocess_core::ring::{Alone, example};
+/// # // A ring of one cell; `Alone` is a world with one process, and a wait without patience.
+/// # example(|ring| {
+/// assert_eq!(ring.send(b"to ", b"be", &Alone, &mut Alone, |_, _| false), Ok(()));
+/// assert_eq!(ring.send(b"", b"or", &Alone, &mut Alone, |_, _| false), Err(Refused::Full));
+/// let length = ring.receive(&Alone, &mut Alone, |message| message.len());
 /// assert_eq!(length, Some(5));
+/// # });
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[repr(C)] // what each message needs comes first
@@ -190,11 +177,31 @@ impl<'a> Ring<'a> {
     }
 
     /// What memory it takes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert_eq!(ring.plan().capacity(), 1);
+    /// # });
+    /// ```
     pub fn plan(&self) -> Plan {
         self.plan
     }
 
     /// How many messages are there, those included that are being written. Only a glance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert_eq!(ring.len(), 0);
+    /// ring.send_now(&[0; SHORT], 7, &Alone);
+    /// assert_eq!(ring.len(), 1);
+    /// # });
+    /// ```
     pub fn len(&self) -> u64 {
         let capacity = self.plan.capacity();
         let mut length = 0;
@@ -214,52 +221,46 @@ impl<'a> Ring<'a> {
     }
 
     /// Whether there is no message that can be taken. Only a glance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert!(ring.is_empty());
+    /// # });
+    /// ```
     pub fn is_empty(&self) -> bool {
         !matches!(self.front(plan::HEAD, is_taken), Some((_, Seen::Full)))
     }
 
     /// Whether there is no room for a message. Only a glance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[0; SHORT], 7, &Alone);
+    /// assert!(ring.is_full());
+    /// # });
+    /// ```
     pub fn is_full(&self) -> bool {
         !matches!(self.front(plan::TAIL, is_claimed), Some((_, Seen::Free)))
     }
 
-    /// Announces somebody who is about to sleep until a message may be there: look with [`is_empty`](Ring::is_empty) or
-    /// receive, then sleep while the lower half of the word is that of the value. Who was woken and does not receive
-    /// calls [`pass_on`](Ring::pass_on).
-    pub fn announce_receiver(&self) -> (&'a AtomicU64, u64) {
-        let announced = self.items().announce();
-        // Pairs with `ring.sent`.
-        fence!("ring.announce_receiver");
-        (self.items().0, announced)
-    }
-
-    /// The same for who waits until there may be room, to look with [`is_full`](Ring::is_full).
-    pub fn announce_sender(&self) -> (&'a AtomicU64, u64) {
-        let announced = self.room().announce();
-        // Pairs with `ring.received`.
-        fence!("ring.announce_sender");
-        (self.room().0, announced)
-    }
-
-    /// Wakes another one if there is a message, or room, and somebody who waits for it.
-    pub fn pass_on(&self, world: &impl Environment) {
-        if self.items().is_awaited() && !self.is_empty() {
-            self.items().wake(1, world);
-        }
-        if self.room().is_awaited() && !self.is_full() {
-            self.room().wake(1, world);
-        }
-    }
-
-    /// Ends every sleep on the ring.
-    pub fn wake_all(&self, world: &impl Environment) {
-        for signal in [self.items(), self.room(), self.free_memory()] {
-            signal.wake(u32::MAX, world);
-        }
-    }
-
     /// Takes away what dead processes hold where others would wait for it. To be called by who waits without a call of
     /// this ring, whenever it is time for a probe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.probe(&Alone); // nobody is dead
+    /// assert!(ring.is_empty());
+    /// # });
+    /// ```
     #[cold]
     pub fn probe(&self, world: &impl Environment) {
         // Each cell once at the most, and those of a damaged ring not for ever.

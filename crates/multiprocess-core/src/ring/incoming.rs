@@ -42,6 +42,16 @@ impl<'a> Incoming<'a> {
     }
 
     /// The bytes of the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// assert_eq!(ring.receive_now(&Alone, |message| message.len()).ok(), Some(3));
+    /// # });
+    /// ```
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "an empty message is a message")]
     pub fn len(&self) -> usize {
@@ -50,11 +60,31 @@ impl<'a> Incoming<'a> {
 
     /// Whether what describes it in the ring was overwritten by a process that does not keep to the protocol. Then its
     /// length is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// assert_eq!(ring.receive_now(&Alone, |message| message.is_damaged()).ok(), Some(false));
+    /// # });
+    /// ```
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
 
     /// All bytes of a message that is short enough to lie in its cell. None of a longer one, and of a damaged one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// assert_eq!(ring.receive_now(&Alone, |message| message.short() == Some(&[7; 3])).ok(), Some(true));
+    /// # });
+    /// ```
     #[inline]
     pub fn short(&self) -> Option<&[u8]> {
         (!self.is_long() && !self.damaged).then(|| self.inline())
@@ -69,6 +99,18 @@ impl<'a> Incoming<'a> {
 
     /// Copies the bytes from `offset` on into `into`. Cheapest from the beginning to the end.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// let mut last = [0; 2];
+    /// assert!(ring.receive_now(&Alone, |message| message.copy_to(1, &mut last)).is_ok());
+    /// assert_eq!(last, [7; 2]);
+    /// # });
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the message does not have so many bytes.
@@ -81,6 +123,21 @@ impl<'a> Incoming<'a> {
 
     /// Copies the bytes from `offset` on into `into`, all of which is initialised then: memory that nobody has to clear
     /// before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// let mut bytes = Vec::with_capacity(3);
+    /// let room = &mut bytes.spare_capacity_mut()[..3];
+    /// assert!(ring.receive_now(&Alone, |message| message.copy_to_uninit(0, room)).is_ok());
+    /// // SAFETY: three bytes were written.
+    /// unsafe { bytes.set_len(3) };
+    /// assert_eq!(bytes, [7; 3]);
+    /// # });
+    /// ```
     ///
     /// # Panics
     ///

@@ -28,6 +28,17 @@ impl<E: Environment> Drop for Finish<'_, E> {
 impl<'a> Ring<'a> {
     /// Takes the next message, if one comes while `wait` has patience: `read` gets it.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert_eq!(ring.receive(&Alone, &mut Alone, |message| message.len()), None);
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// assert_eq!(ring.receive(&Alone, &mut Alone, |message| message.len()), Some(3));
+    /// # });
+    /// ```
+    ///
     /// # Crash
     ///
     /// The message is lost, and nothing else: what it took up comes back when others look for it.
@@ -47,6 +58,17 @@ impl<'a> Ring<'a> {
     }
 
     /// Takes the next message if there is one at once: `read` gets it, or comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert!(ring.receive_now(&Alone, |message| message.len()).is_err());
+    /// ring.send_now(&[7; SHORT], 3, &Alone);
+    /// assert_eq!(ring.receive_now(&Alone, |message| message.len()).ok(), Some(3));
+    /// # });
+    /// ```
     ///
     /// # Errors
     ///

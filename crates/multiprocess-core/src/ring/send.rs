@@ -95,6 +95,16 @@ impl<'a> Ring<'a> {
     /// Sends `head` and `body`, one behind the other, as one message, when there is room while `wait` has patience. `grow` is
     /// asked for memory, by offset and length, before it is used first; it may be asked for the same memory again.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// let sent = ring.send(b"to ", b"be", &Alone, &mut Alone, |_, _| false);
+    /// assert_eq!(sent, Ok(()));
+    /// # });
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Refused`]: then nothing was sent.
@@ -122,6 +132,17 @@ impl<'a> Ring<'a> {
     }
 
     /// Sends the first `length` bytes of `room` as one message if there is a cell for it at once, whose memory is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multiprocess_core::ring::{Alone, SHORT, example};
+    /// # example(|ring| {
+    /// assert!(ring.send_now(&[7; SHORT], 3, &Alone));
+    /// assert!(!ring.send_now(&[7; SHORT], 3, &Alone)); // it is full
+    /// assert_eq!(ring.receive_now(&Alone, |message| message.short().map(<[u8]>::to_vec)).ok(), Some(Some(vec![7; 3])));
+    /// # });
+    /// ```
     ///
     /// # Panics
     ///
