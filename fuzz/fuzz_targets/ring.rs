@@ -118,7 +118,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             3 => _ = ring.receive(&world, &mut Disturbed(&world, 0), |incoming| read(&world, incoming)),
             4 => _ = ring.send_now(&[step; SHORT], usize::from(step / 8), &world),
-            5 => _ = ring.receive_now(&world, |incoming| read(&world, incoming)),
+            5 => _ = ring.receive_now(&world, || 3, |incoming| read(&world, incoming)),
             6 => world.dead.set(world.tape.byte().unwrap_or(0) & !1),
             _ => {
                 ring.probe(&world);

@@ -34,7 +34,11 @@ impl<'a, P: Fn() -> Patience> Attention<'a, P> {
 
     #[inline]
     fn patience(&mut self) -> &mut Patience {
-        self.patience.get_or_insert_with(&self.make)
+        self.patience.get_or_insert_with(|| match self.side {
+            Side::Senders => (self.make)(),
+            // It has watched the cell of the next message.
+            Side::Receivers => (self.make)().after_a_watch(),
+        })
     }
 
     /// Whether there is nobody to wait for.

@@ -60,12 +60,13 @@ impl Shared {
     fn receive(&self, process: &Process) -> u8 {
         let ring = self.ring();
         let later = |byte| ring.receive(process, &mut process.patient(), byte).expect("patience has no end");
-        ring.receive_now(process, byte).unwrap_or_else(later)
+        ring.receive_now(process, || 1, byte).unwrap_or_else(later)
     }
 
     fn try_receive(&self, process: &Process) -> Option<u8> {
         let ring = self.ring();
-        ring.receive_now(process, byte).map_or_else(|byte| ring.receive(process, &mut process.hasty(0), byte), Some)
+        ring.receive_now(process, || 1, byte)
+            .map_or_else(|byte| ring.receive(process, &mut process.hasty(0), byte), Some)
     }
 }
 

@@ -23,6 +23,8 @@ const SPINS: u32 = 12;
 /// The same if it waits for a lock. Who holds one is nearly done, and two that take a lock again and again get on faster if the
 /// one that must wait looks rarely than if it sleeps.
 const SPINS_FOR_LOCK: u32 = 20;
+/// How many rounds of spinning those have behind them who have watched a word some dozen times.
+const ROUNDS_OF_A_WATCH: u32 = 8;
 /// How many pauses lie at most between two looks at a lock; they double from two on. Who looks often takes the lock in the short while
 /// between two turns of its holder, and then each turn pays for a change of hands. Where two processors share one core, who
 /// pauses leaves it to the holder.
@@ -126,6 +128,18 @@ impl Patience {
     #[inline]
     pub fn for_lock(self) -> Patience {
         Patience { spins: SPINS_FOR_LOCK, ..self }
+    }
+
+    /// The same patience for who has looked some dozen times already: it spins that much less before it gives way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let patience = multiprocess_shm::Patience::forever().after_a_watch();
+    /// ```
+    #[inline]
+    pub fn after_a_watch(self) -> Patience {
+        Patience { round: self.round.max(ROUNDS_OF_A_WATCH), ..self }
     }
 
     /// How long one may sleep now: a slice, each longer than the one before, but not beyond the deadline. For who sleeps on many

@@ -49,7 +49,7 @@ impl<'a> Incoming<'a> {
     /// # use multiprocess_core::ring::{Alone, SHORT, example};
     /// # example(|ring| {
     /// ring.send_now(&[7; SHORT], 3, &Alone);
-    /// assert_eq!(ring.receive_now(&Alone, |message| message.len()).ok(), Some(3));
+    /// assert_eq!(ring.receive_now(&Alone, || 0, |message| message.len()).ok(), Some(3));
     /// # });
     /// ```
     #[inline]
@@ -67,7 +67,7 @@ impl<'a> Incoming<'a> {
     /// # use multiprocess_core::ring::{Alone, SHORT, example};
     /// # example(|ring| {
     /// ring.send_now(&[7; SHORT], 3, &Alone);
-    /// assert_eq!(ring.receive_now(&Alone, |message| message.is_damaged()).ok(), Some(false));
+    /// assert_eq!(ring.receive_now(&Alone, || 0, |message| message.is_damaged()).ok(), Some(false));
     /// # });
     /// ```
     pub fn is_damaged(&self) -> bool {
@@ -82,7 +82,7 @@ impl<'a> Incoming<'a> {
     /// # use multiprocess_core::ring::{Alone, SHORT, example};
     /// # example(|ring| {
     /// ring.send_now(&[7; SHORT], 3, &Alone);
-    /// assert_eq!(ring.receive_now(&Alone, |message| message.short() == Some(&[7; 3])).ok(), Some(true));
+    /// assert_eq!(ring.receive_now(&Alone, || 0, |message| message.short() == Some(&[7; 3])).ok(), Some(true));
     /// # });
     /// ```
     #[inline]
@@ -106,7 +106,7 @@ impl<'a> Incoming<'a> {
     /// # example(|ring| {
     /// ring.send_now(&[7; SHORT], 3, &Alone);
     /// let mut last = [0; 2];
-    /// assert!(ring.receive_now(&Alone, |message| message.copy_to(1, &mut last)).is_ok());
+    /// assert!(ring.receive_now(&Alone, || 0, |message| message.copy_to(1, &mut last)).is_ok());
     /// assert_eq!(last, [7; 2]);
     /// # });
     /// ```
@@ -132,7 +132,7 @@ impl<'a> Incoming<'a> {
     /// ring.send_now(&[7; SHORT], 3, &Alone);
     /// let mut bytes = Vec::with_capacity(3);
     /// let room = &mut bytes.spare_capacity_mut()[..3];
-    /// assert!(ring.receive_now(&Alone, |message| message.copy_to_uninit(0, room)).is_ok());
+    /// assert!(ring.receive_now(&Alone, || 0, |message| message.copy_to_uninit(0, room)).is_ok());
     /// // SAFETY: three bytes were written.
     /// unsafe { bytes.set_len(3) };
     /// assert_eq!(bytes, [7; 3]);

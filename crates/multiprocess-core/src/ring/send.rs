@@ -140,7 +140,7 @@ impl<'a> Ring<'a> {
     /// # example(|ring| {
     /// assert!(ring.send_now(&[7; SHORT], 3, &Alone));
     /// assert!(!ring.send_now(&[7; SHORT], 3, &Alone)); // it is full
-    /// assert_eq!(ring.receive_now(&Alone, |message| message.short().map(<[u8]>::to_vec)).ok(), Some(Some(vec![7; 3])));
+    /// assert_eq!(ring.receive_now(&Alone, || 0, |message| message.short().map(<[u8]>::to_vec)).ok(), Some(Some(vec![7; 3])));
     /// # });
     /// ```
     ///

@@ -54,7 +54,7 @@ fn send(ring: Ring<'_>, bytes: &[u8], world: &Staged) -> Result<(), Refused> {
 
 /// Receives without patience, and first at once, as a channel does.
 fn receive(ring: Ring<'_>, world: &Staged) -> Option<Vec<u8>> {
-    ring.receive_now(world, whole).or_else(|whole| ring.receive(world, &mut none(), whole).ok_or(whole)).ok()
+    ring.receive_now(world, || 3, whole).or_else(|whole| ring.receive(world, &mut none(), whole).ok_or(whole)).ok()
 }
 
 /// Holds the blocks for a message of so many bytes.

@@ -35,7 +35,7 @@ impl<'a> Ring<'a> {
     /// # example(|ring| {
     /// ring.send_now(&[0; SHORT], 7, &Alone);
     /// let (word, announced) = ring.announce_sender();
-    /// assert!(ring.receive_now(&Alone, |_| ()).is_ok()); // wakes it
+    /// assert!(ring.receive_now(&Alone, || 0, |_| ()).is_ok()); // wakes it
     /// assert_ne!(word.load(std::sync::atomic::Ordering::Relaxed), announced);
     /// # });
     /// ```
