@@ -9,6 +9,7 @@ use multiprocess::{Process, StartMethod};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a test may take that says nothing else. The machine may be busy with other tests.
@@ -128,12 +129,19 @@ impl Belongings {
             // Writing to a string does not fail, here and below.
             let _ = writeln!(text, "  process {pid}: {line}");
         }
-        // Other tests run at the same time and have objects of their own, but none for as long as this is repeated.
-        for name in self.shared_memory.difference(&before.shared_memory) {
+        // Other tests run at the same time and have objects of their own.
+        let left = self.shared_memory.difference(&before.shared_memory);
+        for name in left.filter(|name| !is_of_another_test(name)) {
             let _ = writeln!(text, "  shared memory: {name}");
         }
         text
     }
+}
+
+/// Whether a name is one that [`unique`](crate::names::unique) gave to another process, which is still there.
+fn is_of_another_test(name: &str) -> bool {
+    let maker = name.rsplit('-').nth(1).and_then(|number| number.parse::<u32>().ok());
+    maker.is_some_and(|pid| pid != std::process::id() && Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// The descriptors that are open `now` and were not `before`, if there are more than before; empty if not.

@@ -68,9 +68,9 @@ impl<'a> Ring<'a> {
     /// ```
     /// # use multiprocess_core::ring::{Alone, SHORT, example};
     /// # example(|ring| {
-    /// assert!(ring.receive_now(&Alone, || 0, || 3, |message| message.len()).is_err());
+    /// assert!(ring.receive_now(&Alone, || 3, |message| message.len()).is_err());
     /// ring.send_now(&[7; SHORT], 3, &Alone);
-    /// assert_eq!(ring.receive_now(&Alone, || 0, || 0, |message| message.len()).ok(), Some(3));
+    /// assert_eq!(ring.receive_now(&Alone, || 0, |message| message.len()).ok(), Some(3));
     /// # });
     /// ```
     ///
