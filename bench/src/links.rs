@@ -47,10 +47,11 @@ pub(crate) enum Offer {
 }
 
 /// What sends to the other side, and what receives from it.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Pair<S, R>(S, R);
 
-type IpcNumbers = (IpcSender<u64>, IpcReceiver<u64>);
-type IpcBytes = (IpcBytesSender, IpcBytesReceiver);
+type IpcNumbers = Pair<IpcSender<u64>, IpcReceiver<u64>>;
+type IpcBytes = Pair<IpcBytesSender, IpcBytesReceiver>;
 type IceoryxPublisher = Publisher<ipc_threadsafe::Service, [u8], ()>;
 type IceoryxSubscriber = Subscriber<ipc_threadsafe::Service, [u8], ()>;
 
@@ -59,8 +60,8 @@ pub(crate) enum End {
     Numbers(Pair<Sender<u64>, Receiver<u64>>),
     Bytes(Pair<Sender<Vec<u8>>, Receiver<Vec<u8>>>),
     Borrowed(Borrowed),
-    IpcNumbers(Pair<IpcSender<u64>, IpcReceiver<u64>>),
-    IpcBytes(Pair<IpcBytesSender, IpcBytesReceiver>),
+    IpcNumbers(IpcNumbers),
+    IpcBytes(IpcBytes),
     Iceoryx(Pair<IceoryxPublisher, IceoryxSubscriber>),
     Files(Pair<File, File>),
     Spin(Spin),
@@ -164,8 +165,8 @@ impl Waiting {
     pub(crate) fn end(self) -> End {
         match self {
             Waiting::End(end) => end,
-            Waiting::Numbers(server) => End::ipc_numbers(server.accept().expect("a partner").1.0),
-            Waiting::Bytes(server) => End::ipc_bytes(server.accept().expect("a partner").1.0),
+            Waiting::Numbers(server) => End::IpcNumbers(server.accept().expect("a partner").1.0),
+            Waiting::Bytes(server) => End::IpcBytes(server.accept().expect("a partner").1.0),
         }
     }
 }
@@ -179,15 +180,15 @@ impl Offer {
             Offer::IpcChannel(name, SMALL) => {
                 let ((to, their_from), (their_to, from)) = (ipc::channel().expect("a"), ipc::channel().expect("b"));
                 let server = IpcSender::connect(name).expect("the server of ipc-channel");
-                server.send(((their_to, their_from), ())).expect("the other side");
-                End::ipc_numbers((to, from))
+                server.send((Pair(their_to, their_from), ())).expect("the other side");
+                End::IpcNumbers(Pair(to, from))
             }
             Offer::IpcChannel(name, _) => {
                 let (a, b) = (ipc::bytes_channel().expect("a"), ipc::bytes_channel().expect("b"));
                 let ((to, their_from), (their_to, from)) = (a, b);
                 let server = IpcSender::connect(name).expect("the server of ipc-channel");
-                server.send(((their_to, their_from), ())).expect("the other side");
-                End::ipc_bytes((to, from))
+                server.send((Pair(their_to, their_from), ())).expect("the other side");
+                End::IpcBytes(Pair(to, from))
             }
             Offer::Iceoryx([to, from], length) => iceoryx(&to, &from, length),
             Offer::Files(Fd(to), Fd(from)) => End::Files(Pair(File::from(to), File::from(from))),
@@ -213,14 +214,6 @@ pub(crate) trait Part {
 impl End {
     fn bytes(to: Sender<Vec<u8>>, from: Receiver<Vec<u8>>, borrows: bool) -> End {
         if borrows { End::Borrowed(Borrowed(to, from, RefCell::default())) } else { End::Bytes(Pair(to, from)) }
-    }
-
-    fn ipc_numbers((to, from): IpcNumbers) -> End {
-        End::IpcNumbers(Pair(to, from))
-    }
-
-    fn ipc_bytes((to, from): IpcBytes) -> End {
-        End::IpcBytes(Pair(to, from))
     }
 
     pub(crate) fn play(&self, part: &impl Part) {

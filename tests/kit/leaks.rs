@@ -131,17 +131,17 @@ impl Belongings {
         }
         // Other tests run at the same time and have objects of their own.
         let left = self.shared_memory.difference(&before.shared_memory);
-        for name in left.filter(|name| !is_of_another_test(name)) {
+        for name in left.filter(|name| !self.is_of_another_test(name)) {
             let _ = writeln!(text, "  shared memory: {name}");
         }
         text
     }
-}
-
-/// Whether a name is one that [`unique`](crate::names::unique) gave to another process, which is still there.
-fn is_of_another_test(name: &str) -> bool {
-    let maker = name.rsplit('-').nth(1).and_then(|number| number.parse::<u32>().ok());
-    maker.is_some_and(|pid| pid != std::process::id() && Path::new(&format!("/proc/{pid}")).exists())
+    /// Whether a name is one that [`unique`](crate::names::unique) gave to a process which is none of this test, and still there.
+    fn is_of_another_test(&self, name: &str) -> bool {
+        let maker = name.rsplit('-').nth(1).and_then(|number| number.parse::<u32>().ok());
+        let is_other = |pid: u32| pid != std::process::id() && !self.processes.contains_key(&pid);
+        maker.is_some_and(|pid| is_other(pid) && Path::new(&format!("/proc/{pid}")).exists())
+    }
 }
 
 /// The descriptors that are open `now` and were not `before`, if there are more than before; empty if not.

@@ -76,10 +76,10 @@ impl Channel {
                        still lived; a capacity of 1, and an answer, can";
             return Err(Error::new(ErrorKind::Other, why));
         }
-        let plans = (0..=u64::from(Plan::HALVINGS_MAX)).map_while(|halvings| plan(capacity as u64, halvings));
-        if plans.clone().next().is_none() {
+        if plan(capacity as u64, 0).is_none() {
             return Err(Error::new(ErrorKind::TooLarge, format!("making a channel of capacity {capacity}")));
         }
+        let plans = (0..=u64::from(Plan::HALVINGS_MAX)).map_while(|halvings| plan(capacity as u64, halvings));
         Channel::arrived(Segment::anonymous_where_it_fits(plans.map(|plan| shape(plan, flavour)), PARTS)?)
     }
 

@@ -81,7 +81,7 @@ const fn is_short<T>() -> bool {
     !needs_drop::<T>() && size_of::<T>() <= SHORT
 }
 
-/// The same where a long message has been before: it is encoded where there is room for one.
+/// [`send`] where a long message has been before: the value is encoded where there is room for one.
 #[inline(never)]
 fn send_expecting_long<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     let mut bytes = Vec::new();

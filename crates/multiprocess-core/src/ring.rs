@@ -124,8 +124,8 @@ const LOOKS: u32 = 8;
 /// ```
 /// use multiprocess_core::ring::Refused;
 /// # use multiprocess_core::ring::{Alone, example};
-/// # // A ring of one cell; `Alone` is a world with one process, and a wait without patience.
 /// # example(|ring| {
+/// // The ring has one cell; `Alone` is a world with one process, and a wait without patience.
 /// assert_eq!(ring.send(b"to ", b"be", &Alone, &mut Alone, |_, _| false), Ok(()));
 /// assert_eq!(ring.send(b"", b"or", &Alone, &mut Alone, |_, _| false), Err(Refused::Full));
 /// let length = ring.receive(&Alone, &mut Alone, |message| message.len());

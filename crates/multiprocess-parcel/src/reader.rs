@@ -225,16 +225,8 @@ impl<'de> Reader<'de> {
     }
 }
 
+/// Values that are read at once, by the method that is named first.
 macro_rules! leaves {
-    ($($method:ident $visit:ident $type:ty;)*) => { $(
-        #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            visitor.$visit(self.leaf::<$type>()?)
-        }
-    )* };
-}
-
-macro_rules! numbers {
     ($read:ident $($method:ident $visit:ident $type:ty;)*) => { $(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -255,13 +247,13 @@ macro_rules! chunks {
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Failure;
 
-    numbers! { varint
+    leaves! { varint
         deserialize_u16 visit_u16 u16;
         deserialize_u32 visit_u32 u32;
         deserialize_u64 visit_u64 u64;
     }
 
-    numbers! { signed
+    leaves! { signed
         deserialize_i16 visit_i16 i16;
         deserialize_i32 visit_i32 i32;
         deserialize_i64 visit_i64 i64;
@@ -274,7 +266,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         deserialize_f64 visit_f64 f64;
     }
 
-    leaves! {
+    leaves! { leaf
         deserialize_bool visit_bool bool;
         deserialize_i128 visit_i128 i128;
         deserialize_u128 visit_u128 u128;
