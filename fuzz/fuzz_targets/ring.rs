@@ -104,10 +104,10 @@ fuzz_target!(|bytes: &[u8]| {
     let world = World { map, plan, tape, dead: Cell::new(0) };
     while let Some(step) = world.tape.byte() {
         let ring = world.ring();
-        match step % 8 {
+        match step % 10 {
             0 | 1 => world.scribble(),
             2 => {
-                let length = [0, 8, 48, 49, 1200, 40_000, 300_000][usize::from(step / 8) % 7];
+                let length = [0, 8, 48, 49, 1200, 40_000, 300_000][usize::from(step / 10) % 7];
                 let message = vec![step; length];
                 let (head, tail) = message.split_at(length / 3);
                 let _ = ring.send(head, tail, &world, &mut Disturbed(&world, 0), |offset, more| {
@@ -117,9 +117,23 @@ fuzz_target!(|bytes: &[u8]| {
                 });
             }
             3 => _ = ring.receive(&world, &mut Disturbed(&world, 0), |incoming| read(&world, incoming)),
-            4 => _ = ring.send_now(&[step; SHORT], usize::from(step / 8), &world),
+            4 => _ = ring.send_now(&[step; SHORT], usize::from(step / 10), &world),
             5 => _ = ring.receive_now(&world, || 3, |incoming| read(&world, incoming)),
-            6 => world.dead.set(world.tape.byte().unwrap_or(0) & !1),
+            6 => {
+                let mut sending = ring.sending(&world);
+                for _ in 0..step / 10 {
+                    sending.send_now(&[step; SHORT], usize::from(step / 10));
+                    world.scribble();
+                }
+            }
+            7 => {
+                let mut receiving = ring.receiving(&world);
+                for _ in 0..step / 10 {
+                    let _ = receiving.receive_now(|incoming| read(&world, incoming));
+                    world.scribble();
+                }
+            }
+            8 => world.dead.set(world.tape.byte().unwrap_or(0) & !1),
             _ => {
                 ring.probe(&world);
                 ring.pass_on(&world);

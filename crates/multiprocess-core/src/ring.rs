@@ -35,6 +35,9 @@
 //! being written in front of those that are there: so who has slept and takes a message wakes the next one if there are
 //! more, and senders do the same with room. Blocks wake all who wait for blocks, because one may want many.
 //!
+//! **Several at a time** (`several.rs`): steps (1) to (4) of send for each of some short messages, and then (5) and (6)
+//! once for all of them; so receive, with its (1) to (3) and its (4) and (5). The hints lag behind by so many then.
+//!
 //! **Races.** Two that claim or take the same cell are told apart by the exchange; the lap in the word keeps a slow
 //! one, who looks a lap later, from succeeding. A hint that lags shows cells of the past, which are passed; it is never
 //! exchanged but for its successor. Nobody but the owner changes the word of a living owner, so publishing and freeing
@@ -80,6 +83,7 @@ mod pool;
 mod position;
 mod receive;
 mod send;
+mod several;
 mod signal;
 #[cfg(loom)]
 mod steps;
@@ -98,6 +102,7 @@ pub use incoming::Incoming;
 pub use memory::Store;
 pub use plan::{Plan, SHORT};
 pub use send::Refused;
+pub use several::{Receiving, Sending};
 #[cfg(loom)]
 pub use steps::Until;
 
@@ -207,10 +212,9 @@ impl<'a> Ring<'a> {
         let mut length = 0;
         for _ in 0..LOOKS {
             let hint = self.position(plan::HEAD);
-            // Both may be one behind if somebody is killed.
-            let head = if is_taken(self.look(hint)) { hint.next(capacity) } else { hint };
-            let tail = self.position(plan::TAIL);
-            let tail = if is_claimed(self.look(tail)) { tail.next(capacity) } else { tail };
+            // Both may be behind: by what others are in the middle of, or were when they were killed.
+            let head = self.front(plan::HEAD, is_taken).map_or(hint, |(at, _)| at);
+            let tail = self.front(plan::TAIL, is_claimed).map_or(head, |(at, _)| at);
             length = tail.since(head, capacity);
             // Who was held up in between may have seen them laps apart.
             if self.position(plan::HEAD) == hint {

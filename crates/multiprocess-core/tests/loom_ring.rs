@@ -7,8 +7,8 @@ mod model;
 use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 use model::{Kill, Process, World, check, killed};
-use multiprocess_core::Wait;
 use multiprocess_core::ring::{Incoming, Plan, Ring, SHORT, Store, Until};
+use multiprocess_core::{Environment, Wait};
 use std::sync::Arc;
 
 /// The memory of a ring. A message of a byte lies in its cell, one of 16 bytes takes both blocks that there are.
@@ -55,6 +55,20 @@ impl Shared {
         let Some(start) = room.get_mut(..bytes.len()) else { return false };
         start.copy_from_slice(bytes);
         self.ring().send_now(&room, bytes.len(), process)
+    }
+
+    /// Sends short messages behind one another, as far as there is room; how many.
+    fn send_several(&self, bytes: &[u8], process: &impl Environment) -> usize {
+        let ring = self.ring();
+        let mut sending = ring.sending(process);
+        bytes.iter().take_while(|byte| sending.send_now(&[**byte; SHORT], 1)).count()
+    }
+
+    /// Receives messages behind one another, as far as they are there.
+    fn receive_several(&self, most: usize, process: &impl Environment) -> Vec<u8> {
+        let ring = self.ring();
+        let mut receiving = ring.receiving(process);
+        (0..most).map_while(|_| receiving.receive_now(byte).ok()).collect()
     }
 
     fn receive(&self, process: &Process) -> u8 {
@@ -122,6 +136,59 @@ fn two_receivers_share_what_is_sent() {
         let mut got: Vec<_> = receivers.into_iter().map(|receiver| receiver.join().unwrap()).collect();
         got.sort_unstable();
         assert_eq!(got, [1, 2]);
+    });
+}
+
+#[test]
+fn several_messages_wake_all_who_wait_for_one() {
+    check(1, || {
+        let shared = shared(2);
+        let (sender, first, second) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        let (one, two) = (shared.clone(), shared.clone());
+        let receivers = [thread::spawn(move || one.receive(&first)), thread::spawn(move || two.receive(&second))];
+        assert_eq!(shared.send_several(&[1, 2], &sender), 2);
+        let mut got: Vec<_> = receivers.into_iter().map(|receiver| receiver.join().unwrap()).collect();
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+    });
+}
+
+#[test]
+fn several_messages_are_taken_once_and_in_order() {
+    check(2, || {
+        let shared = shared(2);
+        let (sender, receiver) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            // The last one waits for room.
+            let sent = other.send_several(&[1, 2, 3], &sender);
+            (sent as u8..3).for_each(|number| other.send(&[number + 1], &sender));
+        });
+        let mut got = shared.receive_several(3, &receiver);
+        while got.len() < 3 {
+            got.push(shared.receive(&receiver));
+            got.extend(shared.receive_several(3, &receiver));
+        }
+        assert_eq!(got, [1, 2, 3]);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn several_messages_that_go_wake_all_who_wait_for_room() {
+    check(1, || {
+        let shared = shared(2);
+        let (receiver, first, second) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        assert_eq!(shared.send_several(&[1, 2, 9], &receiver), 2);
+        let (one, two) = (shared.clone(), shared.clone());
+        let senders = [thread::spawn(move || one.send(&[3], &first)), thread::spawn(move || two.send(&[4], &second))];
+        assert_eq!(shared.receive_several(2, &receiver), [1, 2]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        let mut got = shared.receive_several(3, &receiver);
+        got.sort_unstable();
+        assert_eq!(got, [3, 4]);
     });
 }
 
@@ -279,6 +346,33 @@ fn a_sender_that_dies_before_it_wakes_leaves_nobody_asleep() {
             killed(&victim, || ring.send(&[], &[1], &doomed, &mut doomed.patient(), |_, _| true));
         });
         assert_eq!(shared.receive(&survivor), 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn who_dies_before_it_tells_of_several_leaves_nobody_asleep() {
+    check(2, || {
+        let shared = shared(2);
+        let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let doomed = victim.doomed(Kill::Wake);
+            killed(&victim, || other.send_several(&[1, 2], &doomed));
+        });
+        assert_eq!([shared.receive(&survivor), shared.receive(&survivor)], [1, 2]);
+        thread.join().unwrap();
+    });
+    check(2, || {
+        let shared = shared(1);
+        let (victim, survivor) = (shared.world.join(0), shared.world.join(1));
+        shared.send(&[1], &survivor);
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            let doomed = victim.doomed(Kill::Wake);
+            killed(&victim, || other.receive_several(1, &doomed));
+        });
+        shared.send(&[2], &survivor);
         thread.join().unwrap();
     });
 }

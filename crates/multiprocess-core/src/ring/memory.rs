@@ -68,6 +68,17 @@ mod mapped {
             self.word(offset).store(value, Relaxed);
         }
 
+        /// Says that the line at `offset` will soon be read and written here.
+        #[inline]
+        pub fn expect(self, offset: u64) {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: it only moves a line between caches, and that where there is memory; elsewhere it does nothing.
+            unsafe {
+                core::arch::asm!("prefetchw [{}]", in(reg) self.at(offset, 8), options(nostack, preserves_flags, readonly));
+            }
+            let _ = offset;
+        }
+
         /// Copies `from` to `offset`.
         #[inline]
         pub fn copy_in(self, offset: u64, from: &[u8]) {
@@ -132,6 +143,8 @@ mod modelled {
             // SAFETY: the model checker reports an access that is not ordered after all others.
             self.0.cells[offset as usize / 8].with_mut(|cell| unsafe { *cell = value });
         }
+
+        pub fn expect(self, _: u64) {}
 
         pub fn copy_in(self, offset: u64, from: &[u8]) {
             for (at, byte) in (offset..).zip(from) {

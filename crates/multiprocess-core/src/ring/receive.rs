@@ -104,20 +104,34 @@ impl<'a> Ring<'a> {
         world: &impl Environment,
         read: impl FnOnce(&Incoming<'_>) -> R,
     ) -> R {
+        self.empty_for(at, me, world, |message| {
+            self.pass(plan::HEAD, at);
+            // Pairs with `ring.await_room`.
+            light_fence!("ring.received");
+            if self.room().is_awaited() {
+                self.room().wake(1, world);
+            }
+            if slept && self.items().is_awaited() && !self.is_empty() {
+                self.items().wake(1, world);
+            }
+            read(message)
+        })
+    }
+
+    /// Frees the cell that this process has taken, and gives the message that was in it to `read`.
+    #[inline(always)]
+    pub(super) fn empty_for<R>(
+        &self,
+        at: Position,
+        me: Owner,
+        world: &impl Environment,
+        read: impl FnOnce(&Incoming<'_>) -> R,
+    ) -> R {
         let offset = self.plan.cell(at.index());
         // All of them: to find out how many are needed would take longer.
         let words = core::array::from_fn(|place| self.memory.load(offset + 16 + 8 * place as u64));
         let message = self.empty(at, me, &words);
         let _finish = Finish { ring: self, world, message: &message };
-        self.pass(plan::HEAD, at);
-        // Pairs with `ring.await_room`.
-        light_fence!("ring.received");
-        if self.room().is_awaited() {
-            self.room().wake(1, world);
-        }
-        if slept && self.items().is_awaited() && !self.is_empty() {
-            self.items().wake(1, world);
-        }
         read(&message)
     }
 
@@ -195,7 +209,7 @@ impl<'a> Ring<'a> {
 
     /// Takes the message in the cell of `at` if it is there; how the cell was.
     #[inline]
-    fn take_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
+    pub(super) fn take_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
         // Acquire: pairs with `ring.publish`. Release: pairs with `ring.probe`.
         let order = order!("ring.take", AcqRel);
         self.cell(at).compare_exchange(cell::full(at), cell::reading(at, me), order, Relaxed)

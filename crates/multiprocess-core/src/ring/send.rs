@@ -214,15 +214,21 @@ impl<'a> Ring<'a> {
     /// Fills the cell that this process holds, and tells who waits for a message.
     #[inline]
     fn publish(&self, at: Position, content: Content<'_>, world: &impl Environment) {
-        self.write(at, content);
-        // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
-        self.cell(at).store(cell::full(at), order!("ring.publish", Release));
+        self.fill_cell(at, content);
         self.pass(plan::TAIL, at);
         // Pairs with `ring.await_item`.
         light_fence!("ring.sent");
         if self.items().is_awaited() {
             self.items().wake(1, world);
         }
+    }
+
+    /// Fills the cell that this process holds.
+    #[inline]
+    pub(super) fn fill_cell(&self, at: Position, content: Content<'_>) {
+        self.write(at, content);
+        // Release: pairs with `ring.take`. Nobody else changes what a living process writes.
+        self.cell(at).store(cell::full(at), order!("ring.publish", Release));
     }
 
     /// Writes what the cell that this process holds is to contain.
@@ -280,7 +286,7 @@ impl<'a> Ring<'a> {
 
     /// Claims the cell of `at` if it is free; how it was.
     #[inline]
-    fn claim_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
+    pub(super) fn claim_cell(&self, at: Position, me: Owner) -> Result<u64, u64> {
         // Acquire: pairs with `ring.free` and `ring.bury`. Release: pairs with `ring.probe`.
         let order = order!("ring.claim", AcqRel);
         self.cell(at).compare_exchange(cell::free(at), cell::writing(at, me), order, Relaxed)

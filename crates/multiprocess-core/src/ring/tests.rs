@@ -6,6 +6,7 @@ mod blocks;
 mod deaths;
 mod garbage;
 mod order;
+mod several;
 
 use super::send::Held;
 use super::*;
