@@ -4,7 +4,8 @@
 //! parts, and the bytes are copied out of it straight into the vector that the receiver gets.
 
 use crate::end::{End, Unreceived, Unsent};
-use multiprocess_core::ring::{Incoming, SHORT};
+use multiprocess_core::Environment;
+use multiprocess_core::ring::{Incoming, Receiving, SHORT};
 use multiprocess_parcel::{pack_data_into, pack_data_onto, unpack_data, varint};
 use multiprocess_shm::Patience;
 use multiprocess_sys::{Error, ErrorKind};
@@ -66,14 +67,30 @@ pub(crate) fn send<T: Serialize>(end: &End, value: &T, patience: impl Fn() -> Pa
     if let Some(bytes) = as_bytes(value) {
         return send_bytes(end, bytes, patience);
     }
-    if !is_short::<T>() && end.expects_long() {
+    if !expects_short::<T>(end) {
         return send_expecting_long(end, value, patience);
     }
     let (mut short, mut long) = ([0; SHORT], Vec::new());
-    match pack_data_into(value, CARRIER, &mut short, &mut long, take_room).map_err(Unsent::Failed)? {
+    match encode(value, &mut short, &mut long)? {
         Some(length) => end.send_short(&short, length, patience),
         None => send_long(end, long, patience),
     }
+}
+
+/// Whether messages of this type should be tried as short ones.
+#[inline]
+pub(crate) fn expects_short<T>(end: &End) -> bool {
+    !is_bytes::<T>() && (is_short::<T>() || !end.expects_long())
+}
+
+/// Encodes a value into `short`: how long it is; `None`: it is not short, and is in `long` then.
+#[inline]
+pub(crate) fn encode<T: Serialize>(
+    value: &T,
+    short: &mut [u8; SHORT],
+    long: &mut Vec<u8>,
+) -> Result<Option<usize>, Unsent> {
+    pack_data_into(value, CARRIER, short, long, take_room).map_err(Unsent::Failed)
 }
 
 /// Whether a value is short when it is encoded, but for some: it owns nothing and is short itself.
@@ -93,7 +110,7 @@ fn send_expecting_long<T: Serialize>(end: &End, value: &T, patience: impl Fn() -
 
 /// Sends what is in the room of this thread.
 #[inline(never)]
-fn send_long(end: &End, bytes: Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
+pub(crate) fn send_long(end: &End, bytes: Vec<u8>, patience: impl Fn() -> Patience) -> Result<(), Unsent> {
     end.sent_where_long_is_expected(bytes.len());
     let sent = end.send(&[], &bytes, patience);
     keep_room(bytes);
@@ -115,17 +132,46 @@ pub(crate) fn receive_into(end: &End, bytes: &mut Vec<u8>, patience: impl Fn() -
     read.map_err(|error| lost::<Vec<u8>>(end, error))
 }
 
+/// What takes a message and gives it to who reads it.
+pub(crate) trait Source {
+    fn take(self, read: impl FnOnce(&Incoming<'_>)) -> Result<(), Unreceived>;
+}
+
+/// The next message, with patience.
+struct Next<'a, P>(&'a End, P);
+
+impl<P: Fn() -> Patience> Source for Next<'_, P> {
+    #[inline]
+    fn take(self, read: impl FnOnce(&Incoming<'_>)) -> Result<(), Unreceived> {
+        self.0.receive(self.1, read)
+    }
+}
+
+/// The next one of several that are there.
+impl<E: Environment> Source for &mut Receiving<'_, E> {
+    #[inline]
+    fn take(self, read: impl FnOnce(&Incoming<'_>)) -> Result<(), Unreceived> {
+        self.receive_now(read).map_err(|_| Unreceived::Empty)
+    }
+}
+
 /// Receives a value. One that cannot be read is lost.
 #[inline]
 pub(crate) fn receive<T: DeserializeOwned>(end: &End, patience: impl Fn() -> Patience) -> Result<T, Unreceived> {
+    receive_by(end, Next(end, patience))
+}
+
+/// Receives a value whose message comes from `source`.
+#[inline]
+pub(crate) fn receive_by<T: DeserializeOwned>(end: &End, source: impl Source) -> Result<T, Unreceived> {
     // Results are left in variables of this function: small values are not carried from one place to another.
     let received = if is_bytes::<T>() {
         let (mut bytes, mut read) = (Vec::new(), Ok(()));
-        end.receive(patience, |incoming| read = read_bytes(incoming, &mut bytes))?;
+        source.take(|incoming| read = read_bytes(incoming, &mut bytes))?;
         read.map(|()| of_bytes(bytes))
     } else {
         let mut read = Read::Long(Vec::new());
-        end.receive(patience, |incoming| match (incoming.short(), &mut read) {
+        source.take(|incoming| match (incoming.short(), &mut read) {
             (None, Read::Long(room)) => {
                 if let Err(error) = read_long(incoming, room) {
                     read = Read::Value(Err(error));

@@ -11,7 +11,7 @@ use crate::attention::Attention;
 use crate::channel::{Channel, Flavour};
 use crate::here::Here;
 use multiprocess_core::peers::{Found, Side};
-use multiprocess_core::ring::{Incoming, Refused, SHORT};
+use multiprocess_core::ring::{Incoming, Receiving, Refused, SHORT, Sending};
 use multiprocess_core::{Environment, Owner, Word};
 use multiprocess_shm::Patience;
 use multiprocess_sys::process::ends_seen;
@@ -186,6 +186,23 @@ impl End {
         };
         self.end_sending(me, sent.is_ok());
         sent
+    }
+
+    /// Sends several short messages, if anybody is there to receive them, without waiting. Not for a joinable queue.
+    #[inline]
+    pub(crate) fn send_burst<R>(&self, burst: impl FnOnce(&mut Sending<'_, Here<'_>>) -> R) -> Result<R, Unsent> {
+        let (me, channel) = (self.begin_sending()?, &self.channel);
+        let here = Here { segment: channel.segment(), me };
+        let sent = burst(&mut channel.ring().sending(&here));
+        self.end_sending(me, true);
+        Ok(sent)
+    }
+
+    /// Takes several messages, without waiting. Not for a joinable queue.
+    #[inline]
+    pub(crate) fn receive_burst<R>(&self, burst: impl FnOnce(&mut Receiving<'_, Here<'_>>) -> R) -> R {
+        let (me, channel) = (self.me(), &self.channel);
+        burst(&mut channel.ring().receiving(&Here { segment: channel.segment(), me }))
     }
 
     /// This process, which may send if anybody is there to receive it.

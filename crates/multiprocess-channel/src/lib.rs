@@ -24,6 +24,7 @@ mod receiver;
 mod recv_error;
 mod send_error;
 mod sender;
+mod several;
 mod wait;
 
 pub use address::Address;

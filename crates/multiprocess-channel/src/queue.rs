@@ -4,6 +4,7 @@ use crate::channel::{Channel, Flavour};
 use crate::encoding;
 use crate::end::{End, Sides, Unreceived, Unsent};
 use crate::operations::{handle, measures, receives, sends};
+use crate::several::{self, receives_many, sends_many};
 use crate::{Iter, Receiver, RecvError, RecvTimeoutError, Sender, TryIter, TryRecvError};
 use crate::{SendError, SendTimeoutError, TrySendError};
 use multiprocess_shm::Patience;
@@ -136,10 +137,12 @@ impl<T> Queue<T> {
 
 impl<T: Serialize> Queue<T> {
     sends!("let queue = multiprocess_channel::Queue::<u32>::bounded(1)?;\nlet (tx, rx) = (&queue, &queue);");
+    sends_many!("let queue = multiprocess_channel::Queue::<u32>::bounded(1)?;\nlet (tx, rx) = (&queue, &queue);");
 }
 
 impl<T: DeserializeOwned> Queue<T> {
     receives!("let queue = multiprocess_channel::Queue::<u32>::bounded(1)?;\nlet (tx, rx) = (&queue, &queue);");
+    receives_many!("let queue = multiprocess_channel::Queue::<u32>::bounded(1)?;\nlet (tx, rx) = (&queue, &queue);");
 }
 
 /// As [`iter`](Queue::iter).

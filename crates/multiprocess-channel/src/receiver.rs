@@ -3,6 +3,7 @@
 use crate::encoding;
 use crate::end::{End, Unreceived};
 use crate::operations::{handle, measures, receives};
+use crate::several::{self, receives_many};
 use crate::{IntoIter, Iter, RecvError, RecvTimeoutError, TryIter, TryRecvError};
 use multiprocess_shm::Patience;
 use multiprocess_sys::clock::Deadline;
@@ -46,6 +47,7 @@ handle!(Receiver, Receiver);
 
 impl<T: DeserializeOwned> Receiver<T> {
     receives!("let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;");
+    receives_many!("let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;");
 
     /// Takes the next message, and waits for it in a future of tokio. One that is dropped before it is ready has taken nothing.
     ///

@@ -4,6 +4,7 @@ use crate::channel::{Channel, Flavour};
 use crate::encoding;
 use crate::end::{End, Sides, Unsent};
 use crate::operations::{handle, measures, sends};
+use crate::several::{self, sends_many};
 use crate::{Receiver, SendError, SendTimeoutError, TrySendError};
 use multiprocess_shm::Patience;
 use multiprocess_sys::Error;
@@ -97,6 +98,7 @@ handle!(Sender, Sender);
 
 impl<T: Serialize> Sender<T> {
     sends!("let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;");
+    sends_many!("let (tx, rx) = multiprocess_channel::bounded::<u32>(1)?;");
 }
 
 impl<T> Sender<T> {

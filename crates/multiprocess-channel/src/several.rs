@@ -5,7 +5,7 @@
 //! | burst | sends, or takes, what goes on at once, up to a limit; wakes those who wait at its end |
 //! | single | the value at which a burst came to its end: as a call for one does, with its wait and its errors |
 //!
-//! A burst of values that are sent is encoded before it begins, so that nothing of the program's own runs in it.
+//! Values that are sent are encoded before the burst, so that nothing of the program's own runs in it.
 
 use crate::channel::Flavour;
 use crate::encoding;
@@ -30,59 +30,85 @@ pub(crate) fn send<T: Serialize>(
 ) -> Result<(), (usize, Unsent)> {
     let (mut burst, mut sent) = (Burst::new(), 0);
     while sent < values.len() {
-        let now = burst.send(end, &values[sent..]).map_err(|unsent| (sent, unsent))?;
-        sent += now;
-        if let Some(value) = values.get(sent).filter(|_| now < BURST) {
-            encoding::send(end, value, &patience).map_err(|unsent| (sent, unsent))?;
+        let next = burst.encode(end, &values[sent..]);
+        burst.send(end, &patience, &mut sent).map_err(|unsent| (sent, unsent))?;
+        if let Some(value) = values.get(sent).filter(|_| !matches!(next, Next::Encoded)) {
+            let single = match next {
+                Next::Encoded => Ok(()),
+                Next::Single => encoding::send(end, value, &patience),
+                Next::Long(bytes) => encoding::send_long(end, bytes, &patience),
+                Next::Failed(unsent) => Err(unsent),
+            };
+            single.map_err(|unsent| (sent, unsent))?;
             sent += 1;
         }
     }
     Ok(())
 }
 
-/// Room for the messages of a burst.
+/// Messages of a burst.
 struct Burst {
-    rooms: [[u8; SHORT]; BURST],
-    lengths: [usize; BURST],
+    /// Each with its length.
+    messages: [([u8; SHORT], usize); BURST],
+    count: usize,
+}
+
+/// What comes behind the messages of a burst.
+enum Next {
+    /// No value, or one that begins another burst.
+    Encoded,
+    /// A value that is sent on its own.
+    Single,
+    /// A value of these bytes, which are not short.
+    Long(Vec<u8>),
+    /// A value that cannot be sent.
+    Failed(Unsent),
 }
 
 impl Burst {
     fn new() -> Burst {
-        Burst { rooms: [[0; SHORT]; BURST], lengths: [0; BURST] }
+        Burst { messages: [([0; SHORT], 0); BURST], count: 0 }
     }
 
-    /// Sends the first ones of `values`, as far as they are short and there is room; how many.
+    /// Encodes the first ones of `values`, as far as they are short.
     #[inline]
-    fn send<T: Serialize>(&mut self, end: &End, values: &[T]) -> Result<usize, Unsent> {
-        let count = if is_joinable(end) { 0 } else { self.encode(end, values) };
-        if count == 0 {
-            return Ok(0);
+    fn encode<T: Serialize>(&mut self, end: &End, values: &[T]) -> Next {
+        self.count = 0;
+        if is_joinable(end) || !encoding::expects_short::<T>(end) {
+            return Next::Single;
         }
-        let messages = self.rooms.iter().zip(self.lengths).take(count);
-        let sent = end.send_burst(|sending| {
-            messages.take_while(|(room, length)| sending.send_now(room, *length)).count()
-        })?;
-        if sent < count {
-            (0..end.channel().capacity().min(GIVES_WAY)).for_each(|_| std::hint::spin_loop());
-        }
-        Ok(sent)
-    }
-
-    /// Encodes the first ones of `values`, as far as they are short; how many.
-    #[inline]
-    fn encode<T: Serialize>(&mut self, end: &End, values: &[T]) -> usize {
-        if !encoding::expects_short::<T>(end) {
-            return 0;
-        }
-        let mut count = 0;
-        for ((value, room), length) in values.iter().zip(&mut self.rooms).zip(&mut self.lengths) {
-            match encoding::encode_short(value, room) {
-                Some(now) => *length = now,
-                None => break,
+        for (value, (room, length)) in values.iter().zip(&mut self.messages) {
+            let mut long = Vec::new();
+            match encoding::encode(value, room, &mut long) {
+                Ok(Some(short)) => *length = short,
+                Ok(None) => return Next::Long(long),
+                Err(unsent) => return Next::Failed(unsent),
             }
-            count += 1;
+            self.count += 1;
         }
-        count
+        Next::Encoded
+    }
+
+    /// Sends them, and counts each.
+    #[inline]
+    fn send(&self, end: &End, patience: &impl Fn() -> Patience, sent: &mut usize) -> Result<(), Unsent> {
+        let mut messages = &self.messages[..self.count];
+        while !messages.is_empty() {
+            let now = end.send_burst(|sending| {
+                messages.iter().take_while(|(room, length)| sending.send_now(room, *length)).count()
+            })?;
+            *sent += now;
+            messages = &messages[now..];
+            if let Some(((room, length), rest)) = messages.split_first() {
+                if !patience().is_none() {
+                    (0..end.channel().capacity().min(GIVES_WAY)).for_each(|_| std::hint::spin_loop());
+                }
+                end.send_short(room, *length, patience)?;
+                *sent += 1;
+                messages = rest;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -118,16 +144,22 @@ pub(crate) fn receive<T: DeserializeOwned>(
 fn receive_burst<T: DeserializeOwned>(end: &End, values: &mut Vec<T>, limit: usize) -> Result<usize, Unreceived> {
     let before = values.len();
     let last = if is_joinable(end) {
-        (0..limit).try_for_each(|_| Ok(values.push(encoding::receive(end, Patience::none)?)))
+        append(values, limit, || encoding::receive(end, Patience::none))
     } else {
-        end.receive_burst(|receiving| {
-            (0..limit).try_for_each(|_| Ok(values.push(encoding::receive_by(end, &mut *receiving)?)))
-        })
+        end.receive_burst(|receiving| append(values, limit, || encoding::receive_by(end, &mut *receiving)))
     };
     match last {
         Err(Unreceived::Failed(error)) => Err(Unreceived::Failed(error)),
         Ok(()) | Err(Unreceived::Empty | Unreceived::Disconnected) => Ok(values.len() - before),
     }
+}
+
+#[inline]
+fn append<T, E>(values: &mut Vec<T>, limit: usize, mut next: impl FnMut() -> Result<T, E>) -> Result<(), E> {
+    for _ in 0..limit {
+        values.push(next()?);
+    }
+    Ok(())
 }
 
 /// The methods that send several.
