@@ -59,9 +59,9 @@ fn messages(seconds: u64, seed: u64) -> usize {
     let outcome = messages::run(seconds, seed);
     let violations = complain(&outcome.violations);
     println!(
-        "seed {seed}: {} kills of senders and receivers, {} messages acknowledged, {} lost with {} killed receivers, \
-         {violations} violations",
-        outcome.kills, outcome.acknowledged, outcome.missing, outcome.receivers
+        "seed {seed}: {} kills of senders and receivers, {} messages acknowledged, {} lost with {} killed receivers \
+         that had asked for {}, {violations} violations",
+        outcome.kills, outcome.acknowledged, outcome.missing, outcome.receivers, outcome.asked
     );
     violations
 }

@@ -12,10 +12,14 @@ pub const CASES: &[fn() -> Case] = &[
     send,
     send_large,
     send_blocked,
+    send_several,
+    send_several_blocked,
     try_send,
     receive,
     receive_large,
+    receive_several,
     receive_blocked,
+    receive_several_blocked,
     receive_in_time,
     clone_and_drop,
     task_done,
@@ -180,6 +184,79 @@ fn send_blocked() -> Case {
     .part(FINISH, move |stage, _| ends.settle(stage, &[]))
 }
 
+/// What the victim sends with one call.
+const SEVERAL: &[u64] = &[VICTIM, 6, 7];
+
+/// Of several messages the first ones are there, all of them if the call had returned.
+fn settle_several(ends: Ends<u64>, stage: Stage, others: &[u64]) -> Result<Reply, String> {
+    ends.settle(stage, others)?;
+    let came: Vec<bool> = SEVERAL.iter().map(|number| stage.noted() & 1 << number != 0).collect();
+    if came.is_sorted_by(|before, after| before >= after) && (came[2] || !stage.has_ended()) {
+        return Ok(Reply::Fine);
+    }
+    Err(format!("of the messages {SEVERAL:?} came {came:?}"))
+}
+
+fn send_several() -> Case {
+    let ends = Ends::<u64>::new(4);
+    Case::new("Sender::send_many", "another blocked in recv", move |stage| {
+        ends.join();
+        stage.begin();
+        let _ = ends.sender.send_many(SEVERAL);
+        stage.end();
+    })
+    .part(EARLY, move |stage, _| ends.receive(stage).map(|_| Reply::Fine))
+    .part(AFTER, move |_, _| ends.send(2).map(|()| Reply::Recovered))
+    .part(CHECK, move |stage, _| settle_several(ends, stage, &[]))
+    .part(FINISH, move |stage, _| settle_several(ends, stage, &[]))
+}
+
+fn send_several_blocked() -> Case {
+    let ends = Ends::<u64>::new(3);
+    Case::new("Sender::send_many", "almost full, another blocked in send", move |stage| {
+        ends.join();
+        stage.begin();
+        let _ = ends.sender.send_many(SEVERAL);
+        stage.end();
+    })
+    .part(SETUP, move |_, _| ends.send(3).and_then(|()| ends.send(4)).map(|()| Reply::Fine))
+    .part(EARLY, move |_, _| ends.send(5).map(|()| Reply::Fine))
+    .part(RELEASE, move |stage, _| {
+        (0..3).try_for_each(|_| ends.receive(stage).map(|_| ()))?;
+        Ok(Reply::Fine)
+    })
+    .part(CHECK, move |stage, _| settle_several(ends, stage, &[3, 4, 5]))
+    .part(FINISH, move |stage, _| settle_several(ends, stage, &[]))
+}
+
+/// There are four messages: the victim may take the first two with it, and none else.
+fn receive_several() -> Case {
+    let ends = Ends::<u64>::new(4);
+    Case::new("Receiver::recv_many", "messages there", move |stage| {
+        ends.join();
+        let mut values = Vec::with_capacity(2);
+        stage.begin();
+        let _ = ends.receiver.recv_many(&mut values, 2);
+        stage.end();
+    })
+    .part(SETUP, move |_, _| {
+        (2..6).try_for_each(|number| ends.send(number))?;
+        Ok(Reply::Fine)
+    })
+    .part(LATE, move |stage, _| ends.receive(stage).map(|_| Reply::Fine))
+    .part(CHECK, move |stage, _| {
+        ends.settle(stage, &[4, 5])?;
+        let took = [2, 3].map(|number| stage.noted() & 1 << number == 0);
+        match took {
+            [false, true] => Err("the victim took the second message before the first".to_owned()),
+            [_, false] if stage.has_ended() => Err("a message that the victim had received came again".to_owned()),
+            [true, _] => Ok(Reply::Recovered),
+            _ => Ok(Reply::Fine),
+        }
+    })
+    .part(FINISH, move |stage, _| ends.settle(stage, &[]))
+}
+
 /// There are three messages: the victim may take the first one with it, and none else.
 fn received<T: Load>(operation: &'static str, ends: Ends<T>) -> Case {
     Case::new(operation, "messages there", move |stage| {
@@ -229,6 +306,11 @@ fn waited(operation: &'static str, ends: Ends<u64>, receive: impl Fn() + 'static
 fn receive_blocked() -> Case {
     let ends = Ends::new(4);
     waited("Receiver::recv", ends, move || _ = ends.receiver.recv())
+}
+
+fn receive_several_blocked() -> Case {
+    let ends = Ends::new(4);
+    waited("Receiver::recv_many", ends, move || _ = ends.receiver.recv_many(&mut Vec::with_capacity(2), 2))
 }
 
 fn receive_in_time() -> Case {
