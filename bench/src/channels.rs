@@ -11,10 +11,11 @@ use crate::links::{self, Kind, Link, Offer, Part, SMALL};
 use crate::options::Options;
 use crate::partner::{Meeting, finish};
 use crate::placement::Placement;
-use crate::report::{Side, Unit, ratio};
+use crate::report::{Side, Unit, limit, ratio};
 use crate::rounds::{self, Contender, Medians};
 
 const OURS: &str = "channel";
+const MANY: &str = "channel, send_many";
 const BORROWED: &str = "channel, send_bytes";
 const IPC_CHANNEL: &str = "ipc-channel";
 const ICEORYX: &str = "iceoryx2";
@@ -44,13 +45,12 @@ impl Part for Lead {
     fn play(&self, end: &impl Link) {
         let &Lead(game, length, times) = self;
         let (message, mut buffer) = (vec![7; length], vec![0; length]);
+        if game == Game::OneWay {
+            end.send_times(&message, times);
+            return end.receive(&mut buffer);
+        }
         for _ in 0..times {
             end.send(&message);
-            if game == Game::RoundTrip {
-                end.receive(&mut buffer);
-            }
-        }
-        if game == Game::OneWay {
             end.receive(&mut buffer);
         }
     }
@@ -63,13 +63,12 @@ impl Part for Follow {
     fn play(&self, end: &impl Link) {
         let &Follow(game, length, times) = self;
         let (message, mut buffer) = (vec![7; length], vec![0; length]);
+        if game == Game::OneWay {
+            end.receive_times(&mut buffer, times);
+            return end.send(&message);
+        }
         for _ in 0..times {
             end.receive(&mut buffer);
-            if game == Game::RoundTrip {
-                end.send(&message);
-            }
-        }
-        if game == Game::OneWay {
             end.send(&message);
         }
     }
@@ -133,6 +132,9 @@ fn contenders(placement: Placement, game: Game, length: usize, times: u32) -> Ve
         kinds.insert(1, (BORROWED, Kind::OursBorrowed));
         kinds.push((ICEORYX, Kind::Iceoryx));
     }
+    if (game, length) == (Game::OneWay, SMALL) {
+        kinds.insert(1, (MANY, Kind::OursMany));
+    }
     // On one CPU a side that only spins burns its whole time slice.
     if (game, length) == (Game::RoundTrip, SMALL) && placement == Placement::Split {
         kinds.push((SPIN, Kind::Spin));
@@ -182,6 +184,10 @@ pub(crate) fn measure(placement: Placement, options: &Options) -> Result<(), Box
             let count = contenders.iter().take_while(|contender| contender.name.starts_with(OURS)).count();
             for (us, ours) in contenders.iter().zip(&medians).take(count) {
                 let name = format!("{}, {label} {name}", us.name);
+                if (game, length) == (Game::OneWay, SMALL) {
+                    let target = (placement == Placement::Split).then_some(if us.name == MANY { 20e-9 } else { 80e-9 });
+                    limit(number, placement, Side(&name, ours), Unit::Nanoseconds, target);
+                }
                 for (contender, theirs) in contenders.iter().zip(&medians).skip(count) {
                     let target = target(game, length, placement, contender.name);
                     let (ours, theirs) = (Side(&name, ours), Side(contender.name, theirs));

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// The length of the smallest messages, which travel as a number.
 pub(crate) const SMALL: usize = 8;
 
+/// How many messages a call for several has.
+const AT_ONCE: usize = 64;
+
 /// How many messages may be on their way, where that can be chosen; fewer of large ones, so that all peers have the memory.
 pub(crate) fn window(length: usize) -> usize {
     if length <= 1 << 16 { 128 } else { 8 }
@@ -25,6 +28,8 @@ pub(crate) fn window(length: usize) -> usize {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours,
+    /// The same channel, with several messages in each call.
+    OursMany,
     /// The same channel, with bytes that are borrowed and a vector that is used again.
     OursBorrowed,
     IpcChannel,
@@ -38,7 +43,7 @@ pub(crate) enum Kind {
 /// What a partner process gets to make its end of.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Offer {
-    Numbers(Sender<u64>, Receiver<u64>),
+    Numbers(Sender<u64>, Receiver<u64>, bool),
     Bytes(Sender<Vec<u8>>, Receiver<Vec<u8>>, bool),
     IpcChannel(String, usize),
     Iceoryx([String; 2], usize),
@@ -58,6 +63,7 @@ type IceoryxSubscriber = Subscriber<ipc_threadsafe::Service, [u8], ()>;
 /// One end of a link in both directions.
 pub(crate) enum End {
     Numbers(Pair<Sender<u64>, Receiver<u64>>),
+    Many(Many),
     Bytes(Pair<Sender<Vec<u8>>, Receiver<Vec<u8>>>),
     Borrowed(Borrowed),
     IpcNumbers(IpcNumbers),
@@ -68,6 +74,9 @@ pub(crate) enum End {
     Crossbeam(Pair<crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>>),
     CrossbeamNumbers(Pair<crossbeam::Sender<u64>, crossbeam::Receiver<u64>>),
 }
+
+/// The same channel as for other numbers, used with several in each call.
+pub(crate) struct Many(Sender<u64>, Receiver<u64>);
 
 /// The same channel as for other bytes, used with borrowed ones and a vector that is used again.
 pub(crate) struct Borrowed(Sender<Vec<u8>>, Receiver<Vec<u8>>, RefCell<Vec<u8>>);
@@ -85,12 +94,13 @@ pub(crate) enum Waiting {
 /// Makes a link of that kind for messages of that length.
 pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
     match kind {
-        Kind::Ours if length == SMALL => {
+        Kind::Ours | Kind::OursMany if length == SMALL => {
             let (a, b) = (channel::bounded(window(length)), channel::bounded(window(length)));
             let ((to, their_from), (their_to, from)) = (a.expect("a channel"), b.expect("a channel"));
-            (Waiting::End(End::Numbers(Pair(to, from))), Offer::Numbers(their_to, their_from))
+            let many = kind == Kind::OursMany;
+            (Waiting::End(End::numbers(to, from, many)), Offer::Numbers(their_to, their_from, many))
         }
-        Kind::Ours | Kind::OursBorrowed => {
+        Kind::Ours | Kind::OursMany | Kind::OursBorrowed => {
             let (a, b) = (channel::bounded(window(length)), channel::bounded(window(length)));
             let ((to, their_from), (their_to, from)) = (a.expect("a channel"), b.expect("a channel"));
             let borrows = kind == Kind::OursBorrowed;
@@ -175,7 +185,7 @@ impl Offer {
     /// The partner's end.
     pub(crate) fn end(self) -> End {
         match self {
-            Offer::Numbers(to, from) => End::Numbers(Pair(to, from)),
+            Offer::Numbers(to, from, many) => End::numbers(to, from, many),
             Offer::Bytes(to, from, borrows) => End::bytes(to, from, borrows),
             Offer::IpcChannel(name, SMALL) => {
                 let ((to, their_from), (their_to, from)) = (ipc::channel().expect("a"), ipc::channel().expect("b"));
@@ -204,6 +214,16 @@ pub(crate) trait Link {
 
     /// Takes one message; `buffer` is as long as the message, and holds it where the link fills buffers.
     fn receive(&self, buffer: &mut [u8]);
+
+    /// Sends so many of them.
+    fn send_times(&self, bytes: &[u8], times: u32) {
+        (0..times).for_each(|_| self.send(bytes));
+    }
+
+    /// Takes so many messages.
+    fn receive_times(&self, buffer: &mut [u8], times: u32) {
+        (0..times).for_each(|_| self.receive(buffer));
+    }
 }
 
 /// Something that is done with one end.
@@ -212,6 +232,10 @@ pub(crate) trait Part {
 }
 
 impl End {
+    fn numbers(to: Sender<u64>, from: Receiver<u64>, many: bool) -> End {
+        if many { End::Many(Many(to, from)) } else { End::Numbers(Pair(to, from)) }
+    }
+
     fn bytes(to: Sender<Vec<u8>>, from: Receiver<Vec<u8>>, borrows: bool) -> End {
         if borrows { End::Borrowed(Borrowed(to, from, RefCell::default())) } else { End::Bytes(Pair(to, from)) }
     }
@@ -219,6 +243,7 @@ impl End {
     pub(crate) fn play(&self, part: &impl Part) {
         match self {
             End::Numbers(link) => part.play(link),
+            End::Many(link) => part.play(link),
             End::Bytes(link) => part.play(link),
             End::Borrowed(link) => part.play(link),
             End::IpcNumbers(link) => part.play(link),
@@ -258,6 +283,35 @@ values! {
     Sender<Vec<u8>>, Receiver<Vec<u8>>, <[u8]>::to_vec;
     crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>, <[u8]>::to_vec;
     IpcBytesSender, IpcBytesReceiver, std::convert::identity;
+}
+
+impl Link for Many {
+    fn send(&self, bytes: &[u8]) {
+        self.0.send(number(bytes)).expect("a receiver");
+    }
+
+    fn receive(&self, _: &mut [u8]) {
+        _ = self.1.recv().expect("a sender");
+    }
+
+    fn send_times(&self, bytes: &[u8], times: u32) {
+        let numbers = [number(bytes); AT_ONCE];
+        let mut left = times as usize;
+        while left > 0 {
+            let now = left.min(AT_ONCE);
+            self.0.send_many(&numbers[..now]).expect("a receiver");
+            left -= now;
+        }
+    }
+
+    fn receive_times(&self, _: &mut [u8], times: u32) {
+        let mut numbers = Vec::with_capacity(AT_ONCE);
+        let mut left = times as usize;
+        while left > 0 {
+            numbers.clear();
+            left -= self.1.recv_many(&mut numbers, left.min(AT_ONCE)).expect("a sender");
+        }
+    }
 }
 
 impl Link for Borrowed {
