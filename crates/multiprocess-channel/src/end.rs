@@ -33,6 +33,11 @@ const LOOKS_PER_TICK: u64 = 8;
 /// takes far less than a wake-up does.
 const LOOKS: u32 = 16;
 
+/// How often a sender that finds no room pauses before it looks again, at the most, and for how many messages once. A receiver that
+/// frees cell after cell is slowed down by one that looks at each.
+const GIVES_WAY: usize = 32;
+const ROOM_PER_PAUSE: usize = 4;
+
 /// How many short messages a sender sends behind a long one before it expects only short ones.
 const LONG_AHEAD: u64 = 16;
 
@@ -182,7 +187,12 @@ impl End {
         let (me, channel) = (self.begin_sending()?, &self.channel);
         let sent = match channel.ring().send_now(room, length, &Here { segment: channel.segment(), me }) {
             true => Ok(()),
-            false => self.put(me, &[], &room[..length], patience),
+            false => {
+                if !patience().is_none() {
+                    self.give_way();
+                }
+                self.put(me, &[], &room[..length], patience)
+            }
         };
         self.end_sending(me, sent.is_ok());
         sent
@@ -248,6 +258,12 @@ impl End {
             // Also if the message is there: it has woken one of those who wait for the mark to be gone.
             self.wake_all();
         }
+    }
+
+    #[cold]
+    fn give_way(&self) {
+        let pauses = (self.channel.capacity() / ROOM_PER_PAUSE).min(GIVES_WAY);
+        (0..pauses).for_each(|_| std::hint::spin_loop());
     }
 
     /// Sends a message that may have to wait, or is not encoded in room for a short one.

@@ -18,10 +18,6 @@ use serde::de::DeserializeOwned;
 /// The most messages of a burst. Who sleeps is woken at its end.
 const BURST: usize = 16;
 
-/// How often a sender that has filled the channel pauses before it looks again. A receiver that frees cell after cell is slowed
-/// down by one that looks at each; in this time it frees about a burst.
-const GIVES_WAY: usize = 32;
-
 /// Sends all of `values`, in their order; or tells how many were sent before one was not.
 pub(crate) fn send<T: Serialize>(
     end: &End,
@@ -100,9 +96,6 @@ impl Burst {
             *sent += now;
             messages = &messages[now..];
             if let Some(((room, length), rest)) = messages.split_first() {
-                if !patience().is_none() {
-                    (0..end.channel().capacity().min(GIVES_WAY)).for_each(|_| std::hint::spin_loop());
-                }
                 end.send_short(room, *length, patience)?;
                 *sent += 1;
                 messages = rest;
