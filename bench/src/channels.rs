@@ -23,6 +23,7 @@ const CROSSBEAM: &str = "crossbeam, threads";
 const PIPE: &str = "pipe";
 const SOCKET_PAIR: &str = "socketpair";
 const SPIN: &str = "spin floor";
+const BLOCKS: &str = "bare blocks";
 const MEMCPY: &str = "memcpy";
 
 /// The lengths of messages, with their names and how many of them make a sample.
@@ -136,8 +137,12 @@ fn contenders(placement: Placement, game: Game, length: usize, times: u32) -> Ve
         kinds.insert(1, (MANY, Kind::OursMany));
     }
     // On one CPU a side that only spins burns its whole time slice.
-    if (game, length) == (Game::RoundTrip, SMALL) && placement == Placement::Split {
-        kinds.push((SPIN, Kind::Spin));
+    if placement == Placement::Split {
+        match (game, length) {
+            (Game::RoundTrip, SMALL) => kinds.push((SPIN, Kind::Spin)),
+            (Game::OneWay, 65_536..) => kinds.push((BLOCKS, Kind::Blocks)),
+            _ => {}
+        }
     }
     let process = |(name, kind)| {
         Contender::each(name, times, move || Some(between_processes(placement, kind, game, length, times)))

@@ -1,6 +1,6 @@
 //! The ways by which messages travel between two sides, as the measurements of channels use them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     SocketPair,
     /// A word that both look at, without any rest.
     Spin,
+    /// Blocks of shared memory that take turns, and words that count them, without any rest.
+    Blocks,
 }
 
 /// What a partner process gets to make its end of.
@@ -49,6 +51,7 @@ pub(crate) enum Offer {
     Iceoryx([String; 2], usize),
     Files(Fd, Fd),
     Spin(SharedMemory),
+    Blocks([SharedMemory; 2], usize),
 }
 
 /// What sends to the other side, and what receives from it.
@@ -71,6 +74,7 @@ pub(crate) enum End {
     Iceoryx(Pair<IceoryxPublisher, IceoryxSubscriber>),
     Files(Pair<File, File>),
     Spin(Spin),
+    Blocks(Pair<Lane, Lane>),
     Crossbeam(Pair<crossbeam::Sender<Vec<u8>>, crossbeam::Receiver<Vec<u8>>>),
     CrossbeamNumbers(Pair<crossbeam::Sender<u64>, crossbeam::Receiver<u64>>),
 }
@@ -80,6 +84,9 @@ pub(crate) struct Many(Sender<u64>, Receiver<u64>);
 
 /// The same channel as for other bytes, used with borrowed ones and a vector that is used again.
 pub(crate) struct Borrowed(Sender<Vec<u8>>, Receiver<Vec<u8>>, RefCell<Vec<u8>>);
+
+/// Blocks of one direction, how long each is, and how many messages this side has sent or received.
+pub(crate) struct Lane(SharedMemory, usize, Cell<u64>);
 
 /// The word, and whether this is the first end.
 pub(crate) struct Spin(SharedMemory, bool);
@@ -140,6 +147,12 @@ pub(crate) fn link(kind: Kind, length: usize) -> (Waiting, Offer) {
         Kind::Spin => {
             let memory = SharedMemory::new(4096).expect("shared memory");
             (Waiting::End(End::Spin(Spin(memory.clone(), true))), Offer::Spin(memory))
+        }
+        Kind::Blocks => {
+            let lane = || SharedMemory::new(BLOCKS_AT + BLOCKS).expect("shared memory");
+            let (to, from) = (lane(), lane());
+            let end = End::Blocks(Pair(Lane::new(to.clone(), length), Lane::new(from.clone(), length)));
+            (Waiting::End(end), Offer::Blocks([from, to], length))
         }
     }
 }
@@ -203,6 +216,7 @@ impl Offer {
             Offer::Iceoryx([to, from], length) => iceoryx(&to, &from, length),
             Offer::Files(Fd(to), Fd(from)) => End::Files(Pair(File::from(to), File::from(from))),
             Offer::Spin(memory) => End::Spin(Spin(memory, false)),
+            Offer::Blocks([to, from], length) => End::Blocks(Pair(Lane::new(to, length), Lane::new(from, length))),
         }
     }
 }
@@ -251,6 +265,7 @@ impl End {
             End::Iceoryx(link) => part.play(link),
             End::Files(link) => part.play(link),
             End::Spin(link) => part.play(link),
+            End::Blocks(link) => part.play(link),
             End::Crossbeam(link) => part.play(link),
             End::CrossbeamNumbers(link) => part.play(link),
         }
@@ -361,6 +376,53 @@ impl Link for Spin {
         while turn(&self.0).load(Acquire) == u64::from(self.1) {
             std::hint::spin_loop();
         }
+    }
+}
+
+/// How many bytes of blocks there are in one direction; they lie behind the words.
+const BLOCKS: usize = 2 << 20;
+const BLOCKS_AT: usize = 4096;
+/// Which words count what was sent and what was received.
+const SENT: usize = 0;
+const RECEIVED: usize = 16;
+
+impl Lane {
+    fn new(memory: SharedMemory, length: usize) -> Lane {
+        Lane(memory, length, Cell::new(0))
+    }
+
+    fn word(&self, which: usize) -> &AtomicU64 {
+        &self.0.as_atomics::<AtomicU64>()[which]
+    }
+
+    fn count(&self) -> u64 {
+        (BLOCKS / self.1) as u64
+    }
+
+    /// Where the next message lies; it is counted.
+    fn next(&self) -> usize {
+        let number = self.2.replace(self.2.get() + 1);
+        BLOCKS_AT + (number % self.count()) as usize * self.1
+    }
+}
+
+impl Link for Pair<Lane, Lane> {
+    fn send(&self, bytes: &[u8]) {
+        let lane = &self.0;
+        while lane.word(RECEIVED).load(Acquire) + lane.count() <= lane.2.get() {
+            std::hint::spin_loop();
+        }
+        lane.0.write(lane.next(), bytes);
+        lane.word(SENT).store(lane.2.get(), Release);
+    }
+
+    fn receive(&self, buffer: &mut [u8]) {
+        let lane = &self.1;
+        while lane.word(SENT).load(Acquire) <= lane.2.get() {
+            std::hint::spin_loop();
+        }
+        lane.0.read(lane.next(), buffer);
+        lane.word(RECEIVED).store(lane.2.get(), Release);
     }
 }
 
