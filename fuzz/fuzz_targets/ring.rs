@@ -120,14 +120,14 @@ fuzz_target!(|bytes: &[u8]| {
             4 => _ = ring.send_now(&[step; SHORT], usize::from(step / 10), &world),
             5 => _ = ring.receive_now(&world, || 3, |incoming| read(&world, incoming)),
             6 => {
-                let mut sending = ring.sending(&world);
+                let mut sending = ring.sending(&world, u64::from(step));
                 for _ in 0..step / 10 {
                     sending.send_now(&[step; SHORT], usize::from(step / 10));
                     world.scribble();
                 }
             }
             7 => {
-                let mut receiving = ring.receiving(&world);
+                let mut receiving = ring.receiving(&world, u64::from(step));
                 for _ in 0..step / 10 {
                     let _ = receiving.receive_now(|incoming| read(&world, incoming));
                     world.scribble();

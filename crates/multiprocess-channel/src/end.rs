@@ -33,8 +33,8 @@ const LOOKS_PER_TICK: u64 = 8;
 /// takes far less than a wake-up does.
 const LOOKS: u32 = 16;
 
-/// How often a sender that finds no room pauses before it looks again, at the most, and for how many messages once. A receiver that
-/// frees cell after cell is slowed down by one that looks at each.
+/// How often the sender of a short message that finds no room pauses before it looks again, at the most; and for how many messages
+/// there must be room in all for each pause. A receiver that frees cell after cell is slowed down by one that looks at each.
 const GIVES_WAY: usize = 32;
 const ROOM_PER_PAUSE: usize = 4;
 
@@ -198,21 +198,25 @@ impl End {
         sent
     }
 
-    /// Sends several short messages, if anybody is there to receive them, without waiting. Not for a joinable queue.
+    /// Sends about `count` short messages, if anybody is there to receive them, without waiting. Not for a joinable queue.
     #[inline]
-    pub(crate) fn send_burst<R>(&self, burst: impl FnOnce(&mut Sending<'_, Here<'_>>) -> R) -> Result<R, Unsent> {
+    pub(crate) fn send_burst<R>(
+        &self,
+        count: usize,
+        burst: impl FnOnce(&mut Sending<'_, Here<'_>>) -> R,
+    ) -> Result<R, Unsent> {
         let (me, channel) = (self.begin_sending()?, &self.channel);
         let here = Here { segment: channel.segment(), me };
-        let sent = burst(&mut channel.ring().sending(&here));
+        let sent = burst(&mut channel.ring().sending(&here, count as u64));
         self.end_sending(me, true);
         Ok(sent)
     }
 
-    /// Takes several messages, without waiting. Not for a joinable queue.
+    /// Takes up to `count` messages, without waiting. Not for a joinable queue.
     #[inline]
-    pub(crate) fn receive_burst<R>(&self, burst: impl FnOnce(&mut Receiving<'_, Here<'_>>) -> R) -> R {
+    pub(crate) fn receive_burst<R>(&self, count: usize, burst: impl FnOnce(&mut Receiving<'_, Here<'_>>) -> R) -> R {
         let (me, channel) = (self.me(), &self.channel);
-        burst(&mut channel.ring().receiving(&Here { segment: channel.segment(), me }))
+        burst(&mut channel.ring().receiving(&Here { segment: channel.segment(), me }, count as u64))
     }
 
     /// This process, which may send if anybody is there to receive it.

@@ -1,9 +1,10 @@
-//! Why a message was not sent: crossbeam-channel's reasons, and the one that processes add. The value comes back.
+//! Why a message was not sent: crossbeam-channel's reasons, and the one that processes add. The value comes back; where several were sent,
+//! the number of those that were.
 
 use multiprocess_sys::{Error, ErrorKind};
 use std::fmt;
 
-/// Why [`send`](crate::Sender::send) sent nothing.
+/// Why [`send`](crate::Sender::send) sent nothing, or [`send_many`](crate::Sender::send_many) not all.
 ///
 /// # Examples
 ///
@@ -22,7 +23,7 @@ pub enum SendError<T> {
     Failed(T, Error),
 }
 
-/// Why [`try_send`](crate::Sender::try_send) sent nothing.
+/// Why [`try_send`](crate::Sender::try_send) sent nothing, or [`try_send_many`](crate::Sender::try_send_many) not all.
 ///
 /// # Examples
 ///
@@ -42,7 +43,8 @@ pub enum TrySendError<T> {
     Failed(T, Error),
 }
 
-/// Why [`send_timeout`](crate::Sender::send_timeout) sent nothing.
+/// Why [`send_timeout`](crate::Sender::send_timeout) sent nothing, or
+/// [`send_many_timeout`](crate::Sender::send_many_timeout) not all.
 ///
 /// # Examples
 ///
@@ -65,7 +67,7 @@ pub enum SendTimeoutError<T> {
 macro_rules! send_error {
     ($Name:ident $(, $Only:ident $kind:ident $is_only:ident $text:literal)?) => {
         impl<T> $Name<T> {
-            /// The value that was not sent.
+            /// The value that was not sent; of a call for several, how many were.
             ///
             /// # Examples
             ///

@@ -5,7 +5,9 @@
 //! | burst | sends, or takes, what goes on at once, up to a limit; wakes those who wait at its end |
 //! | single | the value at which a burst came to its end: as a call for one does, with its wait and its errors |
 //!
-//! Values that are sent are encoded before the burst, so that nothing of the program's own runs in it.
+//! Values that are sent are encoded before the burst, so that nothing of the program's own runs in it. Those that are taken are decoded one by
+//! one within, because one that panics would take the others with it; so who sleeps until there is room may sleep as long as a few of them
+//! take, and no longer than a slice.
 
 use crate::channel::Flavour;
 use crate::encoding;
@@ -28,16 +30,14 @@ pub(crate) fn send<T: Serialize>(
     while sent < values.len() {
         let next = burst.encode(end, &values[sent..]);
         burst.send(end, &patience, &mut sent).map_err(|unsent| (sent, unsent))?;
-        if let Some(value) = values.get(sent).filter(|_| !matches!(next, Next::Encoded)) {
-            let single = match next {
-                Next::Encoded => Ok(()),
-                Next::Single => encoding::send(end, value, &patience),
-                Next::Long(bytes) => encoding::send_long(end, bytes, &patience),
-                Next::Failed(unsent) => Err(unsent),
-            };
-            single.map_err(|unsent| (sent, unsent))?;
-            sent += 1;
-        }
+        let single = match next {
+            Next::Burst => continue,
+            Next::Single => encoding::send(end, &values[sent], &patience),
+            Next::Long(bytes) => encoding::send_long(end, bytes, &patience),
+            Next::Failed(unsent) => Err(unsent),
+        };
+        single.map_err(|unsent| (sent, unsent))?;
+        sent += 1;
     }
     Ok(())
 }
@@ -51,8 +51,8 @@ struct Burst {
 
 /// What comes behind the messages of a burst.
 enum Next {
-    /// No value, or one that begins another burst.
-    Encoded,
+    /// No value, or another burst.
+    Burst,
     /// A value that is sent on its own.
     Single,
     /// A value of these bytes, which are not short.
@@ -82,7 +82,7 @@ impl Burst {
             }
             self.count += 1;
         }
-        Next::Encoded
+        Next::Burst
     }
 
     /// Sends them, and counts each.
@@ -90,7 +90,7 @@ impl Burst {
     fn send(&self, end: &End, patience: &impl Fn() -> Patience, sent: &mut usize) -> Result<(), Unsent> {
         let mut messages = &self.messages[..self.count];
         while !messages.is_empty() {
-            let now = end.send_burst(|sending| {
+            let now = end.send_burst(messages.len(), |sending| {
                 messages.iter().take_while(|(room, length)| sending.send_now(room, *length)).count()
             })?;
             *sent += now;
@@ -117,6 +117,8 @@ pub(crate) fn receive<T: DeserializeOwned>(
     limit: usize,
     patience: impl Fn() -> Patience,
 ) -> Result<usize, Unreceived> {
+    // Who sends as fast as this receives would keep it here.
+    let limit = limit.min(end.channel().capacity());
     let mut taken = 0;
     while taken < limit {
         let now = receive_burst(end, values, (limit - taken).min(BURST))?;
@@ -139,7 +141,7 @@ fn receive_burst<T: DeserializeOwned>(end: &End, values: &mut Vec<T>, limit: usi
     let last = if is_joinable(end) {
         append(values, limit, || encoding::receive(end, Patience::none))
     } else {
-        end.receive_burst(|receiving| append(values, limit, || encoding::receive_by(end, &mut *receiving)))
+        end.receive_burst(limit, |receiving| append(values, limit, || encoding::receive_by(end, &mut *receiving)))
     };
     match last {
         Err(Unreceived::Failed(error)) => Err(Unreceived::Failed(error)),
@@ -161,7 +163,7 @@ macro_rules! sends_many {
         /// Sends messages one after the other, as [`send`](Self::send) does each, and faster than so many calls where they are short:
         /// receivers that sleep are woken for several of them at once.
         ///
-        /// Other senders' messages may come in between.
+        /// Other senders' messages may come in between. Some of the values are encoded before the first of them is sent, 16 at the most.
         ///
         /// # Examples
         ///
@@ -177,7 +179,8 @@ macro_rules! sends_many {
         ///
         /// # Errors
         ///
-        /// With the number of messages that were sent: those of [`send`](Self::send), for the next one.
+        /// With the number of messages that were sent: those of [`send`](Self::send), for the next one. That nobody is left to receive
+        /// them is noticed once for some of them, 16 at the most.
         ///
         /// # Crash
         ///
@@ -256,8 +259,8 @@ macro_rules! sends_many {
 /// The methods that receive several.
 macro_rules! receives_many {
     ($new:literal) => {
-        /// Appends the messages that are there to `values`, `limit` at the most, and waits as long as it takes if there is none. How
-        /// many there were: 0 only for a limit of 0.
+        /// Appends the messages that are there to `values`, `limit` at the most and no more than the channel holds, and waits as long as it
+        /// takes if there is none. How many there were: 0 only for a limit of 0.
         ///
         /// Faster than a call for each where they are short; and other receivers get what is left.
         ///

@@ -36,11 +36,12 @@
 //! more, and senders do the same with room. Blocks wake all who wait for blocks, because one may want many.
 //!
 //! **Several at a time** (`several.rs`): steps (1) to (4) of send for each of some short messages, and then (5) and (6)
-//! once for all of them; so receive, with its (1) to (3) and its (4) and (5). The hints lag behind by so many then.
+//! once for all of them; so receive, with (1) to (3) and the reading of (6) for each, and then (4) and (5). The hints lag
+//! behind by so many then, which can be more than a lap.
 //!
 //! **Races.** Two that claim or take the same cell are told apart by the exchange; the lap in the word keeps a slow
 //! one, who looks a lap later, from succeeding. A hint that lags shows cells of the past, which are passed; it is never
-//! exchanged but for its successor. Nobody but the owner changes the word of a living owner, so publishing and freeing
+//! exchanged but for a later one, over cells that are dealt with. Nobody but the owner changes the word of a living owner, so publishing and freeing
 //! are plain stores. A prober looks at the word, finds its owner dead, and exchanges the word as it was seen: a
 //! newcomer in the slot has another generation. The lap, of which the word has the lowest bits alone, comes from
 //! `tail`, which is read when the word cannot change any more.
@@ -279,8 +280,8 @@ impl<'a> Ring<'a> {
     /// Frees the cell of `at` if it is held by a dead process; whether it was.
     ///
     /// The word has the lowest bits of its lap alone. Once its holder is known to be dead, and it is still there, it
-    /// does not change until somebody buries it. Then `tail` is in the lap of the word, or in the next one at the same
-    /// cell or before.
+    /// does not change until somebody buries it. So the lap is the nearest to that of `tail` that has these bits: `tail` is
+    /// a lap ahead at the most, and behind by no more than a burst.
     fn bury(&self, at: Position, world: &impl Environment) -> bool {
         if !self.is_there(at) {
             return false;
@@ -293,8 +294,7 @@ impl<'a> Ring<'a> {
             return false;
         }
         let now = self.position(plan::TAIL).at_index(at.index());
-        let fits = |at: &Position| matches!(cell::seen(seen, *at), Seen::Writing | Seen::Reading);
-        let Some(held) = [now, now.last_lap(), now.next_lap()].into_iter().find(fits) else { return false };
+        let Some(held) = cell::held_at(seen, now) else { return false };
         let next = cell::free(held.next_lap());
         // Release: pairs with `ring.claim`; what the dead one did is seen by the next sender, as by this process.
         if word.compare_exchange(seen, next, order!("ring.bury", Release), Relaxed).is_err() {

@@ -60,14 +60,14 @@ impl Shared {
     /// Sends short messages behind one another, as far as there is room; how many.
     fn send_several(&self, bytes: &[u8], process: &impl Environment) -> usize {
         let ring = self.ring();
-        let mut sending = ring.sending(process);
+        let mut sending = ring.sending(process, bytes.len() as u64);
         bytes.iter().take_while(|byte| sending.send_now(&[**byte; SHORT], 1)).count()
     }
 
     /// Receives messages behind one another, as far as they are there.
     fn receive_several(&self, most: usize, process: &impl Environment) -> Vec<u8> {
         let ring = self.ring();
-        let mut receiving = ring.receiving(process);
+        let mut receiving = ring.receiving(process, most as u64);
         (0..most).map_while(|_| receiving.receive_now(byte).ok()).collect()
     }
 

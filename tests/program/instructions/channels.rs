@@ -14,6 +14,7 @@ pub const CASES: &[fn() -> Case] = &[
     send_blocked,
     send_several,
     send_several_blocked,
+    send_several_laps,
     try_send,
     receive,
     receive_large,
@@ -56,6 +57,16 @@ impl Load for Vec<u8> {
         let first = *self.first().ok_or("an empty message")?;
         let whole = self.len() == LARGE && self.iter().all(|byte| *byte == first);
         if whole { Ok(first.into()) } else { Err("a torn message".to_owned()) }
+    }
+}
+
+impl Load for String {
+    fn of(number: u64) -> String {
+        number.to_string()
+    }
+
+    fn number(&self) -> Result<u64, String> {
+        self.trim().parse().map_err(|_| format!("a torn message: {self}"))
     }
 }
 
@@ -188,7 +199,7 @@ fn send_blocked() -> Case {
 const SEVERAL: &[u64] = &[VICTIM, 6, 7];
 
 /// Of several messages the first ones are there, all of them if the call had returned.
-fn settle_several(ends: Ends<u64>, stage: Stage, others: &[u64]) -> Result<Reply, String> {
+fn settle_several<T: Load>(ends: Ends<T>, stage: Stage, others: &[u64]) -> Result<Reply, String> {
     ends.settle(stage, others)?;
     let came: Vec<bool> = SEVERAL.iter().map(|number| stage.noted() & 1 << number != 0).collect();
     if came.is_sorted_by(|before, after| before >= after) && (came[2] || !stage.has_ended()) {
@@ -226,6 +237,40 @@ fn send_several_blocked() -> Case {
         Ok(Reply::Fine)
     })
     .part(CHECK, move |stage, _| settle_several(ends, stage, &[3, 4, 5]))
+    .part(FINISH, move |stage, _| settle_several(ends, stage, &[]))
+}
+
+/// In a channel of one, each message of the call is a lap. A long message comes next, whose sender moves nothing along.
+fn send_several_laps() -> Case {
+    /// How long a look takes. Who sleeps is not woken before the call has sent all, or waits.
+    const LOOK: Duration = Duration::from_micros(50);
+    let ends = Ends::<String>::new(1);
+    let several: &'static [String] = SEVERAL.iter().map(|number| Load::of(*number)).collect::<Vec<_>>().leak();
+    Case::new("Sender::send_many", "another takes each of them at once", move |stage| {
+        ends.join();
+        stage.begin();
+        let _ = ends.sender.send_many(several);
+        stage.end();
+    })
+    .part(EARLY, move |stage, _| {
+        let mut taken = 0;
+        while taken < 2 && !stage.is_victim_killed() {
+            match ends.receiver.recv_timeout(LOOK) {
+                Ok(message) => taken += u32::from(note(stage, message.number()?)? > 0),
+                Err(error) if error.is_timeout() => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(Reply::Fine)
+    })
+    .part(CHECK, move |stage, _| {
+        while let Ok(message) = ends.receiver.try_recv() {
+            note(stage, message.number()?)?;
+        }
+        ends.sender.send_timeout(format!("{:100}", 50), PATIENCE).map_err(|error| format!("a long one: {error}"))?;
+        ends.receive(stage)?;
+        settle_several(ends, stage, &[50])
+    })
     .part(FINISH, move |stage, _| settle_several(ends, stage, &[]))
 }
 

@@ -71,13 +71,29 @@ pub(super) const fn seen(word: u64, at: Position) -> Seen {
         // A lap that is as awaited, in a word that is neither of the two, is damage.
         return if ahead > 0 && word & !0xff_ffff != at.lap_bits() { Seen::Past } else { Seen::Before };
     }
-    let ahead = ((held.tag() >> KIND_BITS).wrapping_sub(at.lap() as u16) << (16 - LAP_BITS)) as i16;
+    let ahead = laps_ahead(held, at);
     match held.tag() & KIND {
         WRITES if ahead == 0 => Seen::Writing,
         READS if ahead == 0 => Seen::Reading,
         WRITES | READS if ahead > 0 => Seen::Past,
         _ => Seen::Before,
     }
+}
+
+/// By how many laps the word of an owner is ahead of `at`, if they are not thousands apart.
+#[inline]
+const fn laps_ahead(held: Word, at: Position) -> i16 {
+    let unused = 16 - LAP_BITS;
+    ((held.tag() >> KIND_BITS).wrapping_sub(at.lap() as u16) << unused) as i16 >> unused
+}
+
+/// The position that the owner's word in the cell of `near` is about. `None`: it is about none.
+pub(super) const fn held_at(word: u64, near: Position) -> Option<Position> {
+    let held = Word(word);
+    if held.owner().is_nobody() || held.tag() & WRITES == 0 {
+        return None;
+    }
+    Some(near.laps_later(laps_ahead(held, near)))
 }
 
 /// Whether the word says that a message of this lap is in the cell, or on its way in or out. The lap's lowest `bits`

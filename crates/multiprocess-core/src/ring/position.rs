@@ -65,9 +65,9 @@ impl Position {
         Position(self.lap_bits() | index & INDEX)
     }
 
-    /// The same cell, one lap earlier.
-    pub(super) const fn last_lap(self) -> Position {
-        Position(self.0.wrapping_sub(LAP))
+    /// The same cell, so many laps later, or earlier.
+    pub(super) const fn laps_later(self, laps: i16) -> Position {
+        Position(self.0.wrapping_add((laps as i64 as u64).wrapping_mul(LAP)))
     }
 
     /// How many positions lie from `earlier` to this one: 0 if it is later (as damaged or outdated numbers are), and no

@@ -91,7 +91,7 @@ fn laps_begin_again_after_the_last() {
     for capacity in [1, 3] {
         let (heap, me) = (heap(capacity), process(ME));
         let ring = heap.ring();
-        let last = Position::from_number(0, capacity).last_lap();
+        let last = Position::from_number(0, capacity).laps_later(-1);
         ring.memory.word(plan::TAIL).store(last.number(), Relaxed);
         ring.memory.word(plan::HEAD).store(last.number(), Relaxed);
         (0..capacity).for_each(|index| ring.cell(last.at_index(index)).store(cell::free(last), Relaxed));
@@ -99,7 +99,7 @@ fn laps_begin_again_after_the_last() {
         let lags = |hint| {
             let now = ring.position(hint);
             let before =
-                if now.index() > 0 { now.at_index(now.index() - 1) } else { now.last_lap().at_index(capacity - 1) };
+                if now.index() > 0 { now.at_index(now.index() - 1) } else { now.laps_later(-1).at_index(capacity - 1) };
             ring.memory.word(hint).store(before.number(), Relaxed);
         };
         for number in 0..4 * capacity as usize {

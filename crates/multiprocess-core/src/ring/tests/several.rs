@@ -18,7 +18,7 @@ fn they_go_in_and_come_out_lap_after_lap() {
         let (heap, me) = (heap(capacity), process(ME));
         let (ring, mut next, mut awaited) = (heap.ring(), 0u8, 0u8);
         for _ in 0..50 {
-            let mut sending = ring.sending(&me);
+            let mut sending = ring.sending(&me, 4);
             let room = (capacity - ring.len()).min(at_once);
             for sent in 0..at_once {
                 assert_eq!(put(&mut sending, next), sent < room);
@@ -28,7 +28,7 @@ fn they_go_in_and_come_out_lap_after_lap() {
             assert_eq!((ring.is_empty(), ring.is_full()), (false, length == capacity));
             drop(sending);
             assert_eq!(ring.len(), length);
-            let mut receiving = ring.receiving(&me);
+            let mut receiving = ring.receiving(&me, 4);
             let most = at_once - 1;
             for taken in 0..most {
                 let number = get(&mut receiving);
@@ -47,13 +47,13 @@ fn they_go_in_and_come_out_lap_after_lap() {
 fn others_may_come_in_between() {
     let (heap, me, other) = (heap(8), process(ME), process(OTHER));
     let ring = heap.ring();
-    let (mut mine, mut theirs) = (ring.sending(&me), ring.sending(&other));
+    let (mut mine, mut theirs) = (ring.sending(&me, 4), ring.sending(&other, 4));
     assert!(put(&mut mine, 0) && put(&mut mine, 1) && put(&mut theirs, 2) && put(&mut mine, 3) && put(&mut theirs, 4));
     send(ring, &[5; 2], &me).unwrap();
     assert!(put(&mut theirs, 6));
     drop((mine, theirs));
     assert_eq!(ring.len(), 7);
-    let (mut mine, mut theirs) = (ring.receiving(&me), ring.receiving(&other));
+    let (mut mine, mut theirs) = (ring.receiving(&me, 4), ring.receiving(&other, 4));
     assert_eq!([get(&mut mine), get(&mut theirs), get(&mut theirs), get(&mut mine)], [0, 1, 2, 3].map(Some));
     assert_eq!(receive(ring, &me), Some(vec![4; 2]));
     assert_eq!([get(&mut theirs), get(&mut mine), get(&mut theirs)], [Some(5), Some(6), None]);
@@ -69,7 +69,7 @@ fn long_ones_are_taken_among_the_others() {
     for length in lengths {
         send(ring, &message(length, length), &me).unwrap();
     }
-    let mut receiving = ring.receiving(&me);
+    let mut receiving = ring.receiving(&me, 4);
     for length in lengths {
         assert_eq!(receiving.receive_now(whole).ok(), Some(message(length, length)));
     }
@@ -81,23 +81,23 @@ fn as_many_are_woken_at_the_end_as_there_are_messages_or_room() {
     let ring = heap.ring();
     let items = core::ptr::from_ref(ring.announce_receiver().0) as usize;
     me.sleepers.set(9);
-    let mut sending = ring.sending(&me);
+    let mut sending = ring.sending(&me, 4);
     assert!(put(&mut sending, 0) && put(&mut sending, 1) && put(&mut sending, 2));
     assert_eq!(*me.woken.borrow(), []);
     drop(sending);
     assert_eq!(*me.woken.take(), [(items, 3)]);
     // Whoever finds it full will wait, and so has told before.
-    let mut sending = ring.sending(&me);
+    let mut sending = ring.sending(&me, 4);
     assert!(put(&mut sending, 3) && !put(&mut sending, 4));
     assert_eq!(*me.woken.take(), [(items, 1)]);
     drop(sending);
     let room = core::ptr::from_ref(ring.announce_sender().0) as usize;
-    let mut receiving = ring.receiving(&me);
+    let mut receiving = ring.receiving(&me, 4);
     assert_eq!([get(&mut receiving), get(&mut receiving)], [Some(0), Some(1)]);
     assert_eq!(*me.woken.take(), []);
     drop(receiving);
     assert_eq!(*me.woken.take(), [(room, 2)]);
-    drop((ring.sending(&me), ring.receiving(&me)));
+    drop((ring.sending(&me, 4), ring.receiving(&me, 4)));
     assert_eq!(*me.woken.take(), []);
 }
 
@@ -109,7 +109,7 @@ fn nobody_waits_for_room_while_a_long_one_is_read() {
     send(ring, &message(5000, 1), &me).unwrap();
     let room = core::ptr::from_ref(ring.announce_sender().0) as usize;
     me.sleepers.set(9);
-    let mut receiving = ring.receiving(&me);
+    let mut receiving = ring.receiving(&me, 4);
     assert!(receiving.receive_now(|_| ()).is_ok());
     let read = |incoming: &Incoming<'_>| {
         assert_eq!(*me.woken.take(), [(room, 2)]);
@@ -127,7 +127,7 @@ fn who_dies_before_the_end_disturbs_nobody() {
         let (heap, me, other) = (heap(4), process(ME), process(OTHER));
         let ring = heap.ring();
         for lap in 0..3 {
-            let mut sending = ring.sending(&other);
+            let mut sending = ring.sending(&other, 4);
             assert!((0..count).all(|number| put(&mut sending, number)));
             core::mem::forget(sending);
             assert_eq!((ring.len(), ring.is_full()), (count.into(), count == 4));
@@ -135,7 +135,7 @@ fn who_dies_before_the_end_disturbs_nobody() {
                 assert_eq!(send(ring, &[number; 2], &me), Ok(()), "{lap}");
             }
             assert_eq!(send(ring, &[9], &me), Err(Refused::Full));
-            let mut receiving = ring.receiving(&other);
+            let mut receiving = ring.receiving(&other, 4);
             assert!((0..count).all(|number| get(&mut receiving) == Some(number)));
             core::mem::forget(receiving);
             assert_eq!((ring.len(), ring.is_empty()), (u64::from(4 - count), count == 4));
@@ -147,6 +147,44 @@ fn who_dies_before_the_end_disturbs_nobody() {
     }
 }
 
+/// In a small ring a burst goes on for many laps, and the hint with it: the lap of what the dead one holds is known nevertheless.
+#[test]
+fn who_dies_laps_ahead_of_the_hint_disturbs_nobody() {
+    for capacity in [1, 2, 3, 7] {
+        for sent in 0..60 {
+            let (heap, me, other) = (heap(capacity), process(ME), process(OTHER));
+            let ring = heap.ring();
+            let mut sending = ring.sending(&other, 4);
+            for number in 0..sent {
+                assert!(put(&mut sending, number));
+                assert_eq!(get(&mut ring.receiving(&me, 1)), Some(number));
+            }
+            ring.claim_cell(sending.next(), OTHER).unwrap();
+            core::mem::forget(sending);
+            me.dead.set(Some(OTHER));
+            // A long one, whose sender moves no hint.
+            for number in 0..capacity {
+                assert_eq!(send(ring, &message(5000, number as usize), &me), Ok(()), "{capacity}, {sent}");
+            }
+            assert!(ring.is_full());
+            for number in 0..capacity {
+                assert_eq!(receive(ring, &me), Some(message(5000, number as usize)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_burst_tells_in_between() {
+    let (heap, me) = (heap(200), process(ME));
+    let ring = heap.ring();
+    let items = core::ptr::from_ref(ring.announce_receiver().0) as usize;
+    me.sleepers.set(1000);
+    let mut sending = ring.sending(&me, 150);
+    assert!((0..150).all(|number| put(&mut sending, number)));
+    assert_eq!(*me.woken.take(), [(items, 64), (items, 64)]);
+}
+
 #[test]
 fn a_reader_that_panics_tells_of_what_it_has_taken() {
     let (heap, me) = (heap(2), process(ME));
@@ -154,7 +192,7 @@ fn a_reader_that_panics_tells_of_what_it_has_taken() {
     send(ring, &[1], &me).unwrap();
     let room = core::ptr::from_ref(ring.announce_sender().0) as usize;
     me.sleepers.set(1);
-    let reads = || _ = ring.receiving(&me).receive_now(|_| panic!("a message that is hard to read"));
+    let reads = || _ = ring.receiving(&me, 4).receive_now(|_| panic!("a message that is hard to read"));
     assert!(std::panic::catch_unwind(core::panic::AssertUnwindSafe(reads)).is_err());
     assert_eq!(*me.woken.take(), [(room, 1)]);
     assert!(ring.is_empty());
