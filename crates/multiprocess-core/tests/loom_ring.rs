@@ -107,14 +107,10 @@ fn two_senders_are_heard() {
     check(1, || {
         let shared = shared(2);
         let (first, second, receiver) = (shared.world.join(0), shared.world.join(1), shared.world.join(2));
+        // There is room for one more.
+        shared.send(&[1], &first);
         let (one, two) = (shared.clone(), shared.clone());
-        let senders = [
-            thread::spawn(move || {
-                one.send(&[1], &first);
-                one.send(&[2], &first);
-            }),
-            thread::spawn(move || two.send(&[9], &second)),
-        ];
+        let senders = [thread::spawn(move || one.send(&[2], &first)), thread::spawn(move || two.send(&[9], &second))];
         let got = [shared.receive(&receiver), shared.receive(&receiver), shared.receive(&receiver)];
         let of_first: Vec<_> = got.iter().filter(|byte| **byte != 9).collect();
         assert_eq!(of_first, [&1, &2]);
