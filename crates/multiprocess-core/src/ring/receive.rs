@@ -60,8 +60,7 @@ impl<'a> Ring<'a> {
     /// Takes the next message if there is one at once, or comes while its cell is looked at `looks` times: `read` gets it, or
     /// comes back.
     ///
-    /// Who waits for an answer that comes soon has it in the least time so: whatever else is done meanwhile is in the way of
-    /// the other side, where two processors share one core.
+    /// Who waits for an answer that comes soon has it in the least time so.
     ///
     /// # Examples
     ///

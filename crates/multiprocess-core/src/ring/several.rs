@@ -1,7 +1,7 @@
 //! Several messages one behind the other, and one wake-up at the end for those who wait: a burst.
 //!
 //! Each is claimed, filled and published as any message is, or taken and freed, so it is there at once, or its room is. What is left
-//! for the end is to move the hint and to wake who has announced itself: almost half of what a short message costs. So who
+//! for the end is to move the hint and to wake who has announced itself: a good part of what a short message costs. So who
 //! sleeps is woken at the end, and a call that would have to wait ends the burst before it does. A message that was taken is read
 //! before that end, unless it is a long one: if its reader takes its time, who sleeps until there is room may sleep to the end
 //! of a slice.
